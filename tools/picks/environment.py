@@ -1,0 +1,61 @@
+"""Starts a command of `tools/` in `.venv`, which is made first where it is missing or out of date.
+
+This runs before every command, on whichever Python the user has and before anything is installed. So it
+needs only the standard library, and imports what makes the environment only when there is something to make.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.lock"
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "stamp"
+MODULES = {"repro": "picks.repro", "test": "picks.selftest"}
+
+
+def wanted() -> bytes:
+    """What the environment must have been made from: this Python, this folder, the lock file's text."""
+    python = "{}.{}".format(*sys.version_info)
+    return os.fsencode(f"{python}\n{ROOT}\n") + LOCK.read_bytes()
+
+
+def ready() -> bool:
+    """Whether `.venv` was finished, from what is wanted now."""
+    try:
+        return STAMP.read_bytes() == wanted() and os.access(PYTHON, os.X_OK)
+    except OSError:
+        return False
+
+
+def prepare(command: str, arguments: list[str]) -> None:
+    """Make the environment, once the command line is known to be worth it."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    if command == "repro":
+        from picks.arguments import parse
+
+        parse(arguments)
+    from picks.installation import InstallationError, ensure
+
+    try:
+        ensure()
+    except InstallationError as error:
+        sys.exit(f"tools/{command}: cannot make .venv: {error}")
+    except KeyboardInterrupt:
+        print(f"\ntools/{command}: interrupted; the next start goes on making .venv.", file=sys.stderr)
+        sys.exit(130)
+
+
+def main(command: str, arguments: list[str]) -> None:
+    """Become the command, in the environment and free of what the user's shell adds to Python's path."""
+    if not ready():
+        prepare(command, arguments)
+    for name in ("PYTHONHOME", "PYTHONPATH"):
+        os.environ.pop(name, None)
+    os.execv(PYTHON, [str(PYTHON), "-P", "-m", MODULES[command], *arguments])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
