@@ -1,0 +1,1 @@
+"""What several methods share: models, claims, and how a notebook reports."""

@@ -1,0 +1,76 @@
+"""The one way to a model: `load_model(name)` returns it with TransformerLens's hooks on it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from reproductions.common import fetch
+from reproductions.common.catalogue import ModelCard, ModelError, model_card
+from reproductions.common.quiet import quiet_transformers
+
+
+def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerBridge:
+    """The model in float32 with its raw weights and its tokenizer, in evaluation mode, without gradients.
+
+    Nothing is folded, centred or expanded: weights and activations are the model's own, grouped heads stay grouped.
+    As is TransformerLens's way, `to_tokens` puts the tokenizer's first special token in front (`prepend_bos=False`
+    does not).
+    """
+    card = model_card(name)
+    device = _device(device)
+    folder = fetch.ensure(card)
+    with quiet_transformers():
+        try:
+            model = _load_weights(folder, device)
+            bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, device=device)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(_cannot_load(card, error)) from error
+    bridge.cfg.model_name = card.name
+    bridge.original_model.requires_grad_(False)
+    bridge.eval()
+    return bridge
+
+
+def _load_weights(folder: Path, device: str) -> PreTrainedModel:
+    """From safetensors only, and none of the folder's code is run; a weight that is missing would be random."""
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        attn_implementation="eager",  # the only one that lets the hooks see attention patterns
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    model, found = loaded
+    if found["missing_keys"]:
+        raise ValueError(f"its file lacks the weights {', '.join(sorted(found['missing_keys']))}")
+    weights: PreTrainedModel = model.to(device)
+    return weights
+
+
+def _device(name: str) -> str:
+    """`auto` is the GPU where PyTorch sees one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"there is no {name!r} here: this PyTorch sees no GPU; use device='cpu'.")
+    return name
+
+
+def _cannot_load(card: ModelCard, error: Exception) -> str:
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{card.name} is in the cache, but cannot be loaded with TransformerLens's hooks: {first_line}"
+
+
+def machine(model: TransformerBridge) -> dict[str, Any]:
+    """What a record keeps of the machine that ran a model: device, number format, threads, processor's instructions."""
+    weight = next(model.original_model.parameters())
+    return {
+        "device": str(weight.device),
+        "dtype": str(weight.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
