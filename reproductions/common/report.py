@@ -1,0 +1,132 @@
+"""What a notebook reports: metrics, figures and data, written so that the runner finds either all or nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reproductions.common import plots
+from reproductions.common.claims import ClaimError, Claims, Judgement, Metric, judge
+from reproductions.common.files import sha256, write_json
+
+if TYPE_CHECKING:
+    from IPython.display import Image
+    from matplotlib.figure import Figure
+
+FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|json)")
+
+
+class Report:
+    """Collects what a run found and writes it to `out`; with `out=""` to a fresh temporary folder."""
+
+    def __init__(self, out: str, claims: Claims) -> None:
+        self.folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="daily-picks-"))
+        self.claims = claims
+        self.metrics: dict[str, Metric] = {}
+        self._figures: list[dict[str, str]] = []
+        self._data: list[dict[str, str]] = []
+
+    def add(self, *metrics: Metric) -> None:
+        """Report numbers.
+
+        Raises:
+            ClaimError: claims.yml does not declare a metric of this name.
+        """
+        for metric in metrics:
+            if metric.name not in self.claims.metrics:
+                raise ClaimError(f"the metric '{metric.name}' is not declared in claims.yml; declare it first")
+            self.metrics[metric.name] = metric
+
+    def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Image:
+        """Draw and save a figure for dark and for light pages, with a text alternative; returns the light one."""
+        from IPython.display import Image
+        from matplotlib import pyplot as plt
+
+        for theme in plots.THEMES:
+            path = self._path("figures", f"{name}.{theme}.png")
+            with plots.themed(theme):
+                figure = draw()
+                figure.savefig(path, metadata={"Software": None})
+                plt.close(figure)
+            entry = {"name": name, "theme": theme, "file": f"figures/{path.name}", "alt": alt, "sha256": sha256(path)}
+            self._figures.append(entry)
+        return Image(self.folder / "figures" / f"{name}.light.png", alt=alt)
+
+    def data(self, name: str, content: Any) -> None:
+        """Save what an explorer on the site will draw as `data/<name>.json`."""
+        path = self._path("data", f"{name}.json")
+        write_json(path, content)
+        self._data.append({"name": name, "file": f"data/{path.name}", "sha256": sha256(path)})
+
+    def metric_table(self, names: Iterable[str]) -> str:
+        """Some of the reported numbers as a Markdown table."""
+        rows = [
+            (
+                self.claims.metrics[m.name].title,
+                f"{m.value:.2f}",
+                _range(m.interval),
+                m.n,
+                self.claims.metrics[m.name].unit,
+            )
+            for m in (self.metrics[name] for name in names)
+        ]
+        return table(("", "value", "95 % interval", "n", "unit"), rows)
+
+    def verdict_table(self, judgements: Iterable[Judgement]) -> str:
+        """The verdicts as a Markdown table: what was claimed, what the paper and this run found, and why."""
+        rows = [
+            (
+                j.claim.id,
+                j.claim.statement,
+                j.claim.paper.value,
+                "-" if j.value is None else f"{j.value:.2f} {_range(j.interval)}",
+                "-" if j.control is None else f"{j.control:.2f}",
+                f"**{j.verdict}**",
+                j.reason,
+            )
+            for j in judgements
+        ]
+        return table(("", "claim", "paper", "here", "control", "verdict", "why"), rows)
+
+    def finish(self, **environment: Any) -> tuple[Judgement, ...]:
+        """Write `reported.json` and return the verdicts; `environment` adds to what is recorded of the machine."""
+        judgements = judge(self.claims, self.metrics)
+        reported = {
+            "metrics": [metric.to_json() for metric in self.metrics.values()],
+            "figures": self._figures,
+            "data": self._data,
+            "environment": _usage() | environment,
+        }
+        write_json(self.folder / "reported.json", reported)
+        return judgements
+
+    def _path(self, kind: str, file: str) -> Path:
+        if not FILE.fullmatch(file):
+            raise ValueError(f"{file!r} cannot name a file: use small letters, digits and underscores")
+        (self.folder / kind).mkdir(parents=True, exist_ok=True)
+        return self.folder / kind / file
+
+
+def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    heads = [str(cell) for cell in header]
+    lines = [heads, ["---"] * len(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _range(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None or math.isnan(interval[0]) else f"[{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def _usage() -> dict[str, float]:
+    """Processor seconds and peak memory (MiB) of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {"cpu_s": round(time.process_time(), 1), "peak_memory_mib": round(peak / unit)}
