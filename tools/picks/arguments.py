@@ -1,0 +1,126 @@
+"""The command line of `tools/repro`.
+
+Standard library only, and nothing of ours: this runs in whatever Python is at hand, before the environment exists, so
+that help and a refusal never wait for an installation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+PROGRAM = "tools/repro"
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
+RESERVED = ("model", "device", "out")  # set by their own options, injected by the runner
+
+_ID = r"(?P<id>\d{4}\.\d{4,5})(?:v\d+)?"
+_ARXIV_ID = re.compile(rf"(?:arxiv:)?{_ID}", re.IGNORECASE)
+_ARXIV_URL = re.compile(
+    rf"(?:https?://)?(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/{_ID}(?:\.pdf)?/?(?:[?#].*)?", re.IGNORECASE
+)
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
+
+DESCRIPTION = "Run a paper's reproduction on a small model and say, claim by claim, what was found."
+EXAMPLES = """\
+examples:
+  tools/repro --list
+  tools/repro 2412.11965
+  tools/repro head_mapping --model smollm2-135m -p relation=country_capital
+  tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
+
+exit codes: 0 finished, nothing below its record; 2 bad input; 3 a verdict fell below
+its record; 4 the notebook raised; 124 deadline; 130 interrupted; 137, 138 kernel killed
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; a fault ends the process with one message and exit code 2.
+
+    Returns:
+        paper (an arXiv id without version, or a name), model, parameters (text by name), profile, device, out, timeout,
+        json, record, list.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.list and options.paper:
+        parser.error("--list shows every reproduction; leave out the id")
+    if not options.list and options.paper is None:
+        parser.error(f"which paper? Give an arXiv id or a reproduction's name; {PROGRAM} --list shows what there is")
+    options.parameters = _by_name(parser, options.parameters, options.seeds)
+    return options
+
+
+def canonical(text: str) -> str:
+    """An arXiv id, address or reproduction's name as the repository spells it; ids stay text and lose their version.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none of these.
+    """
+    text = text.strip()
+    if match := _ARXIV_ID.fullmatch(text) or _ARXIV_URL.fullmatch(text):
+        return match["id"]
+    if _WORD.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"'{text[:80]}' is neither an arXiv id (2412.11965), an arXiv address, nor a reproduction's name"
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the wall of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("paper", nargs="?", type=canonical, metavar="ID", help="arXiv id, arXiv address or name of a reproduction")
+    add("--list", action="store_true", help="what can be run, on what, how long it takes, what it found last")
+    add("--model", metavar="NAME", help="the model to run on (default: the reproduction's first)")
+    add("-p", dest="parameters", type=_assignment, action="append", default=[], metavar="KEY=VALUE")
+    add("--profile", choices=("quick", "full"), default="quick", help="set of parameters (default: %(default)s)")
+    add("--seeds", metavar="0,1,2", help="short for -p seeds=0,1,2")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add("--out", type=Path, metavar="DIR", help="write the run here instead of in runs/")
+    add("--timeout", type=_seconds, metavar="S", help="deadline for the whole notebook, in seconds")
+    add("--json", action="store_true", help="print the run's record on stdout, and nothing else")
+    add("--record", action="store_true", help="keep this run's results and figures in the reproduction's results/")
+    return parser
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text[:80]}' is not KEY=VALUE")
+    if not NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{name[:80]!r} cannot name a parameter: small letters, digits, underscores")
+    if name in RESERVED:
+        raise argparse.ArgumentTypeError(f"{name} is not given with -p; use --{name}")
+    return name, value
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,7}(\.\d+)?", text) or float(text) <= 0:
+        raise argparse.ArgumentTypeError(f"'{text[:80]}' is not a number of seconds above 0")
+    return float(text)
+
+
+def _by_name(parser: argparse.ArgumentParser, pairs: Sequence[tuple[str, str]], seeds: str | None) -> dict[str, str]:
+    pairs = [*pairs, ("seeds", seeds)] if seeds is not None else pairs
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            parser.error(f"{name} is given twice ({given[name]!r} and {value!r})")
+        given[name] = value
+    return given

@@ -1,0 +1,65 @@
+"""What can be run, on what, how long it takes, and what it found last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from picks.parameters import PROFILES, load_schema
+from picks.record import recorded
+from picks.report import count_verdicts
+from picks.reproductions import Reproduction, load_all
+from reproductions.common.files import dump_json
+
+
+def show_list(root: Path, *, as_json: bool) -> int:
+    """Print every reproduction with its models, and what its recorded runs took and found."""
+    entries = [_entry(reproduction) for reproduction in load_all(root)]
+    if as_json:
+        print(dump_json(entries))
+    else:
+        _print_entries(Console(), entries)
+    return 0
+
+
+def _print_entries(console: Console, entries: Iterable[Mapping[str, Any]]) -> None:
+    if not entries:
+        console.print("there is nothing to run yet")
+    for entry in entries:
+        console.print(Text.assemble((entry["name"], "bold"), f"  {entry['paper']}  {entry['title']}"))
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for run in entry["runs"]:
+            table.add_row(run["model"], run["profile"], _duration(run), run["found"] or "not recorded yet")
+        console.print(table)
+
+
+def _entry(reproduction: Reproduction) -> dict[str, Any]:
+    schema = load_schema(reproduction.parameters)
+    return {
+        "name": reproduction.name,
+        "paper": reproduction.paper.id,
+        "title": reproduction.paper.title,
+        "runs": [
+            _run(recorded(reproduction, model, profile), model, profile, schema.deadline[profile])
+            for model in schema.models
+            for profile in PROFILES
+        ],
+    }
+
+
+def _run(record: Mapping[str, Any] | None, model: str, profile: str, deadline: float) -> dict[str, Any]:
+    known = {"model": model, "profile": profile, "deadline_s": deadline, "wall_s": None, "found": None}
+    if record is None:
+        return known
+    return known | {"wall_s": record["provenance"]["wall_s"], "found": count_verdicts(record["claims"])}
+
+
+def _duration(run: Mapping[str, Any]) -> str:
+    seconds = run["wall_s"] or run["deadline_s"]
+    shown = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"about {shown}" if run["wall_s"] else f"up to {shown}"

@@ -1,0 +1,42 @@
+"""`tools/repro`: the door. Bad input is refused here, before anything slow is imported."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from picks.arguments import PROGRAM, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command; returns its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    options = parse(argv)
+
+    from picks.errors import UserError
+    from picks.plan import make_plan
+    from reproductions.common.catalogue import ModelError
+    from reproductions.common.claims import ClaimError
+
+    try:
+        if options.list:
+            from picks.listing import show_list
+
+            return show_list(root, as_json=options.json)
+        plan = make_plan(root, options)
+        from picks.session import hold
+
+        return hold(plan, options, command=shlex.join([PROGRAM, *argv]))
+    except (UserError, ClaimError, ModelError, OSError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return UserError.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""The state of a run as we know it: `state.json`.
+
+Not papermill's: after a dead kernel it marks every cell as completed, those that never ran too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reproductions.common.files import write_json
+
+RUNNING = "running"
+COMPLETE = "complete"
+ERROR = "error"
+TIMEOUT = "timeout"
+KILLED = "killed"
+
+PARAMETERS = {"parameters": "parameters", "injected-parameters": "this run's parameters"}  # titles by papermill's tags
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: a run state, the exit code it means, and what to tell the user."""
+
+    state: str
+    exit_code: int
+    message: str = ""
+
+
+@dataclass
+class CellState:
+    """A code cell: the heading it stands under, whether it ran, and for how long."""
+
+    title: str
+    state: str = "not run"
+    seconds: float | None = None
+
+
+@dataclass
+class RunState:
+    """How far a run has come; every change is on disk at once."""
+
+    path: Path
+    cells: dict[int, CellState] = field(default_factory=dict)  # by position in the notebook
+    state: str = RUNNING
+    message: str = ""
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    _since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._save()
+
+    def plan(self, cells: Sequence[Mapping[str, Any]]) -> None:
+        """These are the notebook's cells; none has run."""
+        self.cells = cell_titles(cells)
+        self._save()
+
+    def begin(self, index: int) -> None:
+        """A cell starts."""
+        self._since = time.monotonic()
+        self._set(index, "running", None)
+
+    def end(self, index: int, state: str) -> None:
+        """A cell is completed, or failed."""
+        self._set(index, state, round(time.monotonic() - self._since, 3))
+
+    def finish(self, ending: Ending) -> None:
+        """The run is over."""
+        for index, cell in self.cells.items():
+            if cell.state == "running":
+                self.end(index, "failed")
+        self.state, self.message = ending.state, ending.message
+        self._save()
+
+    @property
+    def begun(self) -> bool:
+        """Whether any cell was begun."""
+        return any(cell.state != "not run" for cell in self.cells.values())
+
+    @property
+    def failed(self) -> CellState | None:
+        """The cell that did not complete, if one was begun and did not."""
+        return next((cell for cell in self.cells.values() if cell.state == "failed"), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `state.json`."""
+        cells = [asdict(cell) for cell in self.cells.values()]
+        return {"state": self.state, "message": self.message, "started": self.started, "cells": cells}
+
+    def _set(self, index: int, state: str, seconds: float | None) -> None:
+        self.cells[index].state, self.cells[index].seconds = state, seconds
+        self._save()
+
+    def _save(self) -> None:
+        write_json(self.path, self.to_json())
+
+
+def cell_titles(cells: Sequence[Mapping[str, Any]]) -> dict[int, CellState]:
+    """Every code cell, by position, under the nearest heading above it, or else its first comment."""
+    titled = {}
+    heading = ""
+    for index, cell in enumerate(cells):
+        lines = cell["source"].strip().splitlines()
+        if cell["cell_type"] == "markdown":
+            heading = next((_text(line) for line in reversed(lines) if line.startswith("#")), heading)
+        elif cell["cell_type"] == "code" and lines:
+            comment = _text(lines[0]) if lines[0].startswith("#") else ""
+            tagged = next((PARAMETERS[tag] for tag in cell["metadata"].get("tags", []) if tag in PARAMETERS), "")
+            titled[index] = CellState(tagged or heading or comment or f"cell {index + 1}")
+    return titled
+
+
+def _text(line: str) -> str:
+    return line.strip("# \t").replace("`", "").replace("*", "")[:80]
