@@ -1,0 +1,119 @@
+"""What heads really write when the model reads a source in a sentence: the dynamic scores of MAPS (section 4.1).
+
+*With context*: what a head writes at the last position of a prompt, as it is. *Without context*: what it would write
+there if it attended to the source alone. Attention of weight 1 on the source makes the head output that position's
+value vector times W_O, so one clean forward pass yields both; no second pass with forced attention is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reproductions.common.hooks import Hooked
+from reproductions.head_mapping.method import Heads, Hits, Pairs, readout_hits
+
+TEMPLATES = (
+    "This page is about {} and it",
+    "Everyone was talking of {} that",
+    "My teacher wrote {} on the",
+    "You asked about {} because you",
+)
+BATCH_TOKENS = 2048  # tokens in one forward pass
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A template in tokens: what stands before the source, and after it."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    @classmethod
+    def of(cls, template: str, tokenizer: Any) -> Prompt:
+        """Split a template such as "A word on {} may" at its `{}`; the source brings its own leading space."""
+        before, after = template.split("{}")
+        tail = tokenizer(after, add_special_tokens=False)["input_ids"] if after else []
+        return cls(tuple(tokenizer(before.rstrip(" "))["input_ids"]), tuple(tail))
+
+    def fill(self, sources: Tensor) -> Tensor:
+        """The prompts for sources [N, n_tokens]: token ids [N, length]."""
+        n, device = len(sources), sources.device
+        before = torch.tensor(self.before, device=device, dtype=torch.long).expand(n, -1)
+        after = torch.tensor(self.after, device=device, dtype=torch.long).expand(n, -1)
+        return torch.cat([before, sources, after], dim=1)
+
+
+@dataclass(frozen=True)
+class DynamicHits:
+    """Hits of one template, with and without context."""
+
+    with_context: Hits
+    without_context: Hits
+
+
+@torch.no_grad()
+def dynamic_hits(model: Any, heads: Heads, pairs: Pairs, templates: Sequence[str] = TEMPLATES) -> list[DynamicHits]:
+    """Hits of every template, measured on the running model."""
+    n = len(pairs)
+    found = []
+    for template in templates:
+        prompt = Prompt.of(template, model.tokenizer)
+        with HeadReader(model) as reader:
+            z, v = reader.read(prompt.fill(pairs.source[:, None]), source_at=len(prompt.before))
+        both = readout_hits(heads, torch.cat([z, v]), pairs.target.repeat(2), pairs.top_k.repeat(2))
+        found.append(
+            DynamicHits(
+                with_context=Hits(both.promoted[:n], both.suppressed[:n]),
+                without_context=Hits(both.promoted[n:], both.suppressed[n:]),
+            )
+        )
+    return found
+
+
+class HeadReader(Hooked):
+    """Reads what every head outputs at the last position, and the values it has of the source."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._source_at = 0
+        self._z: list[Tensor] = []
+        self._v: list[Tensor] = []
+
+    def hooks(self) -> list[tuple[str, Callable[..., Any]]]:
+        """Two a layer, called in the order of the layers."""
+        return [
+            hook
+            for layer in range(self.model.cfg.n_layers)
+            for hook in (
+                (f"blocks.{layer}.attn.hook_v", lambda v, hook: self._v.append(v[:, self._source_at].clone())),
+                (f"blocks.{layer}.attn.hook_z", lambda z, hook: self._z.append(z[:, -1].clone())),
+            )
+        ]
+
+    @torch.no_grad()
+    def read(self, tokens: Tensor, source_at: int) -> tuple[Tensor, Tensor]:
+        """z at the last position, and v at the position `source_at`, of tokens [N, length]: each [N, L, H, h].
+
+        The unembedding is not run: nothing here reads it.
+        """
+        self._source_at = source_at
+        parts = []
+        for batch in tokens.split(max(1, BATCH_TOKENS // tokens.shape[1])):
+            self._z, self._v = [], []
+            self.model.original_model.base_model(batch, use_cache=False)
+            parts.append((torch.stack(self._z, 1), torch.stack(self._v, 1)))
+        z, v = (torch.cat(part) for part in zip(*parts, strict=True))
+        return z, v.repeat_interleave(z.shape[2] // v.shape[2], dim=2)
+
+
+def template_scores(
+    pairs: Pairs, found: Sequence[DynamicHits], *, context: bool, sign: str, rows: Tensor | None = None
+) -> Tensor:
+    """phi* of every template: [T, R, L, H]; `sign` is "promoted" or "suppressed"."""
+    picked = [hits.with_context if context else hits.without_context for hits in found]
+    return torch.stack([pairs.mean(getattr(hits, sign), rows) for hits in picked])

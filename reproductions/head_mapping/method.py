@@ -1,0 +1,286 @@
+"""MAPS: score how well each attention head implements a relation, from parameters alone.
+
+A head moves what it reads by W_VO = W_V W_O. Between the vocabulary's two ends that is a matrix over tokens,
+
+    M = E W_VO U                                                        (vocabulary x vocabulary),
+
+whose row s says which tokens the head promotes when it attends to the token s (paper, section 3). A relation R is a
+set of pairs (s, t). The head's score is the share of pairs whose target is among the k largest entries of its row,
+
+    phi_R(head) = mean over (s, t) of [ t in top-k of M[s] ],
+
+and its suppression score is the same on -M. M is never built: `count_beating` says how few of its entries are needed.
+
+Shapes: N pairs, L layers, H heads, G key-value heads, d = d_model, h = d_head, V tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reproductions.head_mapping.relations import Relation, single_token_pairs
+
+IMPLEMENTS = 0.15  # a head implements a relation from this score on (tau in the paper)
+FIRST_BLOCK = 1024  # vocabulary entries looked at for every pair; most pairs are settled by then
+LATER_BLOCK = 4096  # entries a step for the few pairs that are left
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The parameters of every head, unprocessed: nothing is folded or centred.
+
+    W_V: [L, G, d, h]; W_O: [L, H, h, d]; W_E: [V, d]; W_U: [d, V]. Heads h with the same h // (H / G) share a W_V.
+    """
+
+    W_V: Tensor
+    W_O: Tensor
+    W_E: Tensor
+    W_U: Tensor
+    first_mlp: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def of(cls, model: Any, *, fold_norms: bool = False) -> Heads:
+        """The heads of a `TransformerBridge`.
+
+        With `fold_norms` the gains of the norms before and after a head and of the final norm are multiplied in. The
+        paper leaves them out. (A norm's division by the length rescales a whole row of M, so no score depends on it.)
+        """
+        plain = cls(model.W_V, model.W_O, model.W_E, model.W_U, lambda e: _first_mlp(model, e))
+        return plain._with_gains(model) if fold_norms else plain
+
+    @property
+    def n_layers(self) -> int:
+        """L."""
+        return self.W_O.shape[0]
+
+    @property
+    def n_heads(self) -> int:
+        """H, in each layer."""
+        return self.W_O.shape[1]
+
+    @property
+    def group_size(self) -> int:
+        """How many heads share one W_V: 1 unless the model groups its queries."""
+        return self.n_heads // self.W_V.shape[1]
+
+    def sources(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What layer 0 and what the later layers read for tokens [N]: e and mlp_0(ln_0(e)), each [N, d].
+
+        The second has no skip connection and no attention, as in the authors' experiments.
+        """
+        embedded = self.W_E[tokens]
+        return embedded, self.first_mlp(embedded)
+
+    def values(self, tokens: Tensor) -> Tensor:
+        """x_s W_V for tokens [N] and all heads: [N, L, H, h]."""
+        embedded, enriched = self.sources(tokens)
+        first = torch.einsum("nd,gdh->ngh", embedded, self.W_V[0]).unsqueeze(1)
+        later = torch.einsum("nd,lgdh->nlgh", enriched, self.W_V[1:])
+        return torch.cat([first, later], dim=1).repeat_interleave(self.group_size, dim=2)
+
+    def write(self, tokens: Tensor, layer: int, head: int) -> Tensor:
+        """x_s W_VO of one head for tokens [N]: [N, d]."""
+        return self.sources(tokens)[min(layer, 1)] @ self.W_VO(layer, head)
+
+    def W_VO(self, layer: int, head: int) -> Tensor:  # noqa: N802 - the field's name
+        """W_V W_O of one head: [d, d]."""
+        return self.W_V[layer, head // self.group_size] @ self.W_O[layer, head]
+
+    def permuted(self, seed: int) -> Heads:
+        """The null: every W_VO with its input and its output dimensions permuted. Norms stay, meanings go."""
+        generator = torch.Generator().manual_seed(seed)
+        rows, columns = (torch.randperm(self.W_O.shape[-1], generator=generator).to(self.W_O.device) for _ in range(2))
+        return replace(self, W_V=self.W_V[:, :, rows], W_O=self.W_O[..., columns])
+
+    def _with_gains(self, model: Any) -> Heads:
+        before = torch.stack([norm_gain(block.ln1, self.W_E) for block in model.blocks])
+        after = torch.stack([norm_gain(getattr(block, "ln1_post", None), self.W_E) for block in model.blocks])
+        final = norm_gain(model.ln_final, self.W_E)
+        return replace(
+            self,
+            W_V=self.W_V * before[:, None, :, None],
+            W_O=self.W_O * after[:, None, None, :],
+            W_U=self.W_U * final[:, None],
+        )
+
+
+def _first_mlp(model: Any, embedded: Tensor) -> Tensor:
+    """mlp_0(ln_0(e)) for e [N, d]; a model that also normalises the MLP's output has that norm applied too."""
+    block = model.blocks[0]
+    out = block.mlp(block.ln2(embedded.unsqueeze(0)))
+    if hasattr(block, "ln2_post"):
+        out = block.ln2_post(out)
+    return out.squeeze(0)
+
+
+def norm_gain(norm: Any, like: Tensor) -> Tensor:
+    """The gain of a norm, [d], by probing it: for x of mean 0 and length sqrt(d), norm(x) - norm(-x) = 2 gain * x.
+
+    Models store gains in different ways (Gemma keeps gain - 1); all of them answer to this. No norm: ones.
+    """
+    d_model = like.shape[-1]
+    x = torch.ones(d_model, device=like.device, dtype=like.dtype)
+    if norm is None:
+        return x
+    x[1::2] = -1.0
+    return (norm(x[None, None]) - norm(-x[None, None]))[0, 0] * x / 2
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of several relations side by side, so that one pass scores them all.
+
+    source, target, top_k: [N] token ids and the k of each pair's relation; relation: [N] index into `names`.
+    """
+
+    names: tuple[str, ...]
+    source: Tensor
+    target: Tensor
+    top_k: Tensor
+    relation: Tensor
+
+    @classmethod
+    def of(cls, relations: Mapping[str, Relation], tokenizer: Any, *, most: int, device: str = "cpu") -> Pairs:
+        """The first `most` single-token pairs of each relation."""
+        rows = [
+            (pair.source_id, pair.target_id, relation.top_k, index)
+            for index, relation in enumerate(relations.values())
+            for pair in single_token_pairs(relation, tokenizer)[:most]
+        ]
+        columns = torch.tensor(rows, dtype=torch.long, device=device).reshape(-1, 4).unbind(1)
+        return cls(tuple(relations), *columns)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def select(self, rows: Tensor) -> Pairs:
+        """These pairs only."""
+        return replace(
+            self,
+            source=self.source[rows],
+            target=self.target[rows],
+            top_k=self.top_k[rows],
+            relation=self.relation[rows],
+        )
+
+    def shuffled(self, seed: int) -> Pairs:
+        """The null: within each relation every source gets another pair's target."""
+        generator = torch.Generator().manual_seed(seed)
+        target = self.target.clone()
+        for index in range(len(self.names)):
+            rows = (self.relation == index).nonzero().squeeze(1)
+            target[rows] = self.target[rows[_derangement(len(rows), generator)]]
+        return replace(self, target=target)
+
+    def halves(self, seed: int) -> tuple[Tensor, Tensor]:
+        """A random split of every relation's pairs into two halves: two masks [N]."""
+        generator = torch.Generator().manual_seed(seed)
+        first = torch.zeros(len(self), dtype=torch.bool, device=self.source.device)
+        for index in range(len(self.names)):
+            rows = (self.relation == index).nonzero().squeeze(1)
+            order = torch.randperm(len(rows), generator=generator).to(rows.device)
+            first[rows[order[: len(rows) // 2]]] = True
+        return first, ~first
+
+    def mean(self, hits: Tensor, rows: Tensor | None = None) -> Tensor:
+        """phi: the mean of hits [N, ...] over the pairs of each relation, [R, ...]; over `rows` [N] of them only."""
+        keep = torch.ones_like(self.relation, dtype=torch.bool) if rows is None else rows
+        return torch.stack([hits[keep & (self.relation == r)].float().mean(0) for r in range(len(self.names))])
+
+
+def _derangement(n: int, generator: torch.Generator) -> Tensor:
+    """A random cyclic shift along a random order of 0..n-1: nothing stays in its place (n >= 2)."""
+    order = torch.randperm(n, generator=generator)
+    moved = torch.empty(n, dtype=torch.long)
+    moved[order] = order.roll(1)
+    return moved
+
+
+@dataclass(frozen=True)
+class Hits:
+    """For each pair and head, whether the target is among the k most promoted (or suppressed) tokens: [N, L, H]."""
+
+    promoted: Tensor
+    suppressed: Tensor
+
+
+@torch.no_grad()
+def static_hits(heads: Heads, pairs: Pairs) -> Hits:
+    """Hits from the parameters alone, for all heads."""
+    return readout_hits(heads, heads.values(pairs.source), pairs.target, pairs.top_k)
+
+
+@torch.no_grad()
+def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor) -> Hits:
+    """Hits of head outputs z [N, L, H, h] read through W_O and W_U, for targets [N] and k [N].
+
+    Three savings, none of which changes a score. W_O W_U is only h wide and shared by all pairs; all relations come in
+    one batch; and a pair is settled once k tokens lie above its target and k below, which for most pairs happens
+    within the first block of the vocabulary. What is left open is settled for all heads together.
+    """
+    n, n_layers, n_heads, _ = z.shape
+    above = torch.empty(n_layers * n_heads, n, dtype=torch.long, device=z.device)  # tokens that get more
+    below = torch.empty_like(above)  # tokens that get less; both are exact wherever they are below k
+    wanted = torch.empty(above.shape, dtype=z.dtype, device=z.device)  # the target's own logit
+    target_columns = heads.W_U.T[target]  # [N, d]
+    left = []
+    for i, (layer, head) in enumerate(itertools.product(range(n_layers), range(n_heads))):
+        z_head, W_O = z[:, layer, head], heads.W_O[layer, head]
+        out = z_head @ W_O  # [N, d]
+        wanted[i] = (out * target_columns).sum(1)
+        above[i], below[i] = _count(z_head @ (W_O @ heads.W_U[:, :FIRST_BLOCK]), wanted[i], target)
+        left.append(out[_open(above[i], below[i], top_k)])
+    _settle(torch.cat(left), heads.W_U, above, below, wanted, target, top_k)
+    return Hits(*((count < top_k).T.unflatten(1, (n_layers, n_heads)) for count in (above, below)))
+
+
+def _settle(
+    out: Tensor, W_U: Tensor, above: Tensor, below: Tensor, wanted: Tensor, target: Tensor, top_k: Tensor
+) -> None:
+    """Go on counting for the open places of above and below [LH, N], whose head outputs are out [M, d]."""
+    head, pair = _open(above, below, top_k).nonzero(as_tuple=True)
+    for start in range(FIRST_BLOCK, W_U.shape[1], LATER_BLOCK):
+        logits = out @ W_U[:, start : start + LATER_BLOCK]  # [M, B]
+        more, less = _count(logits, wanted[head, pair], target[pair] - start)
+        above[head, pair] += more
+        below[head, pair] += less
+        still = _open(above[head, pair], below[head, pair], top_k[pair])
+        out, head, pair = out[still], head[still], pair[still]
+
+
+def _open(above: Tensor, below: Tensor, top_k: Tensor) -> Tensor:
+    """Where the counts do not yet say whether the target is among the first or the last k."""
+    return (above < top_k) | (below < top_k)
+
+
+def _count(logits: Tensor, wanted: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    """How many of logits [N, B] lie above and below wanted [N], leaving out the target's own column where it is here.
+
+    The target's logit was computed along another route and may differ from its entry in the last bit; counted against
+    itself it would lose half of its first places.
+    """
+    inside = ((column >= 0) & (column < logits.shape[1])).nonzero().squeeze(1)
+    logits[inside, column[inside]] = wanted[inside]
+    flags = torch.empty_like(logits)  # comparing into floats and summing those is several times faster than into bools
+    above, below = (compare(logits, wanted[:, None], out=flags).sum(1).long() for compare in (torch.gt, torch.lt))
+    return above, below
+
+
+def testable(relations: Mapping[str, Relation], tokenizer: Any, least: int = 30) -> dict[str, Relation]:
+    """The relations with at least so many single-token pairs, as the paper asks of a relation for each model."""
+    return {name: r for name, r in relations.items() if len(single_token_pairs(r, tokenizer)) >= least}
+
+
+def best_relation(phi: Tensor, names: Sequence[str]) -> list[list[tuple[str, float]]]:
+    """For each layer and head, the relation it implements best and its score, from phi [R, L, H]."""
+    score, index = phi.max(0)
+    return [
+        [(names[r], round(s, 4)) for r, s in zip(relations, scores, strict=True)]
+        for relations, scores in zip(index.tolist(), score.tolist(), strict=True)
+    ]
