@@ -121,6 +121,8 @@ class Task:
 
     def accuracies(self, removals: Sequence[Sequence[Head]]) -> list[float]:
         """The accuracy of each of several ablations; many of them go through the model together."""
+        if not removals:
+            return []
         step = max(1, BATCH_ROWS // len(self.last))
         parts = [self._correct(removals[start : start + step]) for start in range(0, len(removals), step)]
         return torch.cat(parts).mean(1).tolist()
@@ -182,10 +184,11 @@ def ablate_relations(
     generator = torch.Generator().manual_seed(seed)
     with HeadMask(model) as mask:
         tasks = _tasks(mask, {name: relations[name] for name in heads if heads[name]}, pairs, testing)
+        drops = _control_drops(tasks, heads)
         return [
             replace(
                 ablate(task, name, heads[name], counts, _draw(heads[name], mask.shape, draws, generator)),
-                control_drops=tuple(_control_drops(name, tasks, heads)),
+                control_drops=drops[name],
             )
             for name, task in tasks.items()
         ]
@@ -223,14 +226,24 @@ def _is_shot(pairs: Pairs, relation: Relation, tokenizer: Any) -> Tensor:
     return torch.isin(pairs.source, torch.tensor(shown, dtype=torch.long, device=pairs.source.device))
 
 
-def _control_drops(name: str, tasks: Mapping[str, Task], heads: Mapping[str, list[Head]]) -> list[float]:
-    """What up to five other tasks lose with this relation's heads: tasks about as easy, with few heads in common."""
+def _control_drops(tasks: Mapping[str, Task], heads: Mapping[str, list[Head]]) -> dict[str, tuple[float, ...]]:
+    """For each relation, what its control tasks lose with its heads; a task meets all that ask for it in one batch."""
+    controls = {name: _controls(name, tasks, heads) for name in tasks}
+    drops: dict[str, list[float]] = {name: [] for name in tasks}
+    for other, task in tasks.items():
+        asking = [name for name in tasks if other in controls[name]]
+        for name, accuracy in zip(asking, task.accuracies([heads[name] for name in asking]), strict=True):
+            drops[name].append(1 - accuracy / task.base)
+    return {name: tuple(found) for name, found in drops.items()}
+
+
+def _controls(name: str, tasks: Mapping[str, Task], heads: Mapping[str, list[Head]]) -> list[str]:
+    """Up to five other tasks, about as easy as this one and with few heads in common."""
     own = set(heads[name])
-    others = [
-        task
+    return [
+        other
         for other, task in tasks.items()
         if other != name
         and len(own & set(heads[other])) < LARGEST_OVERLAP * len(heads[other])
         and abs(task.base - tasks[name].base) < LARGEST_BASE_GAP
-    ]
-    return [1 - task.accuracy(heads[name]) / task.base for task in others[:MOST_CONTROLS]]
+    ][:MOST_CONTROLS]

@@ -84,10 +84,6 @@ class Heads:
         later = torch.einsum("nd,lgdh->nlgh", enriched, self.W_V[1:])
         return torch.cat([first, later], dim=1).repeat_interleave(self.group_size, dim=2)
 
-    def write(self, tokens: Tensor, layer: int, head: int) -> Tensor:
-        """x_s W_VO of one head for tokens [N]: [N, d]."""
-        return self.sources(tokens)[min(layer, 1)] @ self.W_VO(layer, head)
-
     def W_VO(self, layer: int, head: int) -> Tensor:  # noqa: N802 - the field's name
         """W_V W_O of one head: [d, d]."""
         return self.W_V[layer, head // self.group_size] @ self.W_O[layer, head]

@@ -42,12 +42,11 @@ class Operation:
 def salient_operations(heads: Heads, allowed: Tensor) -> list[Operation]:
     """The salient operation of every head; `allowed` [V] masks tokens that are no text (control and unused tokens)."""
     salient = most_salient(heads, allowed.nonzero().squeeze(1))  # [LH, 15]
-    written = torch.cat([heads.write(tops, *divmod(i, heads.n_heads)) for i, tops in enumerate(salient)])
-    targets = _top_tokens(written, heads.W_U, allowed).unflatten(0, salient.shape)  # [LH, 15, 5]
-    return [
-        Operation(*divmod(i, heads.n_heads), tops, mapped)
-        for i, (tops, mapped) in enumerate(zip(salient, targets, strict=True))
-    ]
+    sources = [x.unflatten(0, salient.shape) for x in heads.sources(salient.flatten())]  # [LH, 15, d]
+    places = [divmod(i, heads.n_heads) for i in range(len(salient))]
+    written = [sources[min(layer, 1)][i] @ heads.W_VO(layer, head) for i, (layer, head) in enumerate(places)]
+    targets = _top_tokens(torch.cat(written), heads.W_U, allowed).unflatten(0, salient.shape)  # [LH, 15, 5]
+    return [Operation(*place, tops, mapped) for place, tops, mapped in zip(places, salient, targets, strict=True)]
 
 
 def most_salient(heads: Heads, tokens: Tensor) -> Tensor:
@@ -56,13 +55,12 @@ def most_salient(heads: Heads, tokens: Tensor) -> Tensor:
     best = torch.full((heads.n_layers * heads.n_heads, N_SALIENT), -torch.inf, device=tokens.device)
     chosen = torch.zeros(best.shape, dtype=torch.long, device=tokens.device)
     for chunk in tokens.split(CHUNK):
-        sources = heads.sources(chunk)
+        unit = [torch.nn.functional.normalize(x, dim=1) for x in heads.sources(chunk)]
         for layer in range(heads.n_layers):
-            x = sources[min(layer, 1)]
-            z = torch.einsum("nd,gdh->gnh", x, heads.W_V[layer])
+            z = torch.einsum("nd,gdh->gnh", unit[min(layer, 1)], heads.W_V[layer])
             for head in range(heads.n_heads):
                 i, own = layer * heads.n_heads + head, z[head // heads.group_size]
-                saliency = ((own @ grams[layer, head]) * own).sum(1).div_(x.square().sum(1))
+                saliency = torch.linalg.vecdot(own @ grams[layer, head], own)
                 top = torch.cat([best[i], saliency]).topk(N_SALIENT)
                 best[i], chosen[i] = top.values, torch.cat([chosen[i], chunk])[top.indices]
     return chosen

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from reproductions.head_mapping import ablation
 from reproductions.head_mapping.ablation import (
     Ablation,
     HeadMask,
@@ -104,17 +105,17 @@ def test_random_heads_spill_into_the_nearest_layer():
 
 
 def test_drops_are_shares_of_the_base_accuracy():
-    ablation = Ablation("r", 10, ((0, 0),), 0.8, (1, 3), (0.6, 0.2), ((0.8, 0.8), (0.8, 0.4)))
-    assert ablation.relation_drop == pytest.approx(0.75)
-    assert ablation.random_drop == pytest.approx(0.25)
+    made = Ablation("r", 10, ((0, 0),), 0.8, (1, 3), (0.6, 0.2), ((0.8, 0.8), (0.8, 0.4)))
+    assert made.relation_drop == pytest.approx(0.75)
+    assert made.random_drop == pytest.approx(0.25)
 
 
 def test_counts_are_cut_to_the_heads_there_are(task):
     heads = [(0, 0), (1, 1)]
-    ablation = ablate(task, "r", heads, [1, 5, 9], [[(2, 0), (2, 1)]])
-    assert ablation.counts == (1, 2)
-    assert ablation.curve == (task.accuracy(heads[:1]), task.accuracy(heads))
-    assert ablation.random == ((task.accuracy([(2, 0)]), task.accuracy([(2, 0), (2, 1)])),)
+    found = ablate(task, "r", heads, [1, 5, 9], [[(2, 0), (2, 1)]])
+    assert found.counts == (1, 2)
+    assert found.curve == (task.accuracy(heads[:1]), task.accuracy(heads))
+    assert found.random == ((task.accuracy([(2, 0)]), task.accuracy([(2, 0), (2, 1)])),)
 
 
 def test_tasks_the_model_cannot_do_are_left_out():
@@ -123,3 +124,18 @@ def test_tasks_the_model_cannot_do_are_left_out():
     pairs = Pairs.of({"no": impossible}, word_tokenizer(), most=40)
     promoted = static_hits(Heads.of(model), pairs).promoted
     assert ablate_relations(model, {"no": impossible}, pairs, promoted, seed=0, counts=[2], draws=2) == []
+
+
+def test_control_tasks_are_other_tasks_about_as_easy_with_few_heads_in_common(monkeypatch):
+    """b is a control of a; c shares a's heads, d is much harder."""
+    with HeadMask(tiny_llama()) as mask:
+        made = task_with_answers(mask)[0]
+        tasks = {name: replace(made) for name in "abcd"}
+    for name, base in {"a": 0.8, "b": 0.9, "c": 0.8, "d": 0.2}.items():
+        tasks[name].__dict__["base"] = base
+    heads = {"a": [(0, 0), (0, 1)], "b": [(1, 1)], "c": [(0, 0), (2, 2)], "d": [(2, 3)]}
+    monkeypatch.setattr(Task, "accuracies", lambda _, removals: [0.45 for _ in removals])
+    drops = ablation._control_drops(tasks, heads)
+    assert drops["a"] == (pytest.approx(1 - 0.45 / 0.9),)
+    assert drops["b"] == (pytest.approx(1 - 0.45 / 0.8), pytest.approx(1 - 0.45 / 0.8))
+    assert drops["d"] == ()
