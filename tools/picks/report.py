@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +17,6 @@ from picks.record import Change
 from picks.runner import Outcome
 from reproductions.common.claims import VERDICTS
 
-PIPED_WIDTH = 110
-
 # A claim that does not hold here is a finding, not a failure: no red, no green.
 STYLES = {
     "reproduced": "bold cyan",
@@ -28,11 +25,6 @@ STYLES = {
     "not reproduced": "bold magenta",
     "not tested": "dim",
 }
-
-
-def standard_output() -> Console:
-    """As wide as the terminal; where there is none, wide enough for the table to be read in a file."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
 
 
 def show_verdicts(

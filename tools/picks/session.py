@@ -56,7 +56,7 @@ def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespac
     if options.json:
         print(dump_json(found))
     else:
-        report.show_verdicts(report.standard_output(), plan, found, folder, changes)
+        report.show_verdicts(Console(), plan, found, folder, changes)
     if options.record:
         kept = record.keep(found, folder, plan.reproduction.results)
         print(f"recorded: {', '.join(report.shown_path(path) for path in kept)}", file=sys.stderr)
