@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from reproductions.common.models import load_model
-from reproductions.head_mapping.method import Heads, Hits, Pairs, readout_hits, testable
+from reproductions.head_mapping import method
+from reproductions.head_mapping.method import Heads, Hits, Pairs, readout_hits
 from reproductions.head_mapping.relations import load_relations
 
 LAYERS = slice(22, 24)  # two layers full of relation heads: the hardest ones for settling early
@@ -47,7 +48,7 @@ def matrix_product_rate(n: int = 2048) -> float:
 @pytest.mark.model
 def test_the_fast_scores_are_the_plain_ones_many_times_sooner():
     model = load_model(device="cpu")
-    relations = dict(list(testable(load_relations(), model.tokenizer).items())[:16])
+    relations = dict(list(method.testable(load_relations(), model.tokenizer).items())[:16])
     pairs = Pairs.of(relations, model.tokenizer, most=40)
     whole = Heads.of(model)
     heads = Heads(whole.W_V[LAYERS], whole.W_O[LAYERS], whole.W_E, whole.W_U, whole.first_mlp)
