@@ -56,11 +56,16 @@ class Scores:
 def agreement(static: Tensor, dynamic: Tensor, correlate: Callable[..., float] = pearson) -> list[float]:
     """The correlation of each relation's static map with its dynamic maps, as the paper pools them: [R].
 
-    static: [R, L, H], repeated for each template; dynamic: [T, R, L, H].
+    static: [R, L, H], repeated for each template; dynamic: [T, R, L, H]. A static map that is the same for all heads
+    predicts nothing and counts as 0; where the dynamic maps do not vary there is nothing to predict: NaN.
     """
     repeated = static[None].expand_as(dynamic).cpu().numpy()
     measured = dynamic.cpu().numpy()
-    return [correlate(repeated[:, r], measured[:, r]) for r in range(static.shape[0])]
+    return [_predicted(repeated[:, r], measured[:, r], correlate) for r in range(static.shape[0])]
+
+
+def _predicted(static: np.ndarray, dynamic: np.ndarray, correlate: Callable[..., float]) -> float:
+    return 0.0 if np.ptp(static) == 0 < np.ptp(dynamic) else correlate(static, dynamic)
 
 
 def spearman_nonzero(static: np.ndarray, dynamic: np.ndarray) -> float:
@@ -95,6 +100,20 @@ def agreement_metrics(scores: Scores) -> list[Metric]:
         across_relations("rho_nonzero", rank),
         across_relations("r_held_out", *_held_out(scores)),
         across_relations("context_cost", costs),
+    ]
+
+
+def reading_metrics(scores: Scores, others: Mapping[str, Hits]) -> list[Metric]:
+    """The agreement without context when heads are taken to read something else, and what the first MLP gains.
+
+    others: the static hits of the readings "embedding" and "sum" of `method.READINGS`.
+    """
+    dynamic = scores.phi_dynamic(context=False)
+    r = {reads: agreement(scores.pairs.mean(hits.promoted), dynamic) for reads, hits in others.items()}
+    gain = [a - b for a, b in zip(agreement(scores.phi(), dynamic), r["embedding"], strict=True)]
+    return [
+        *(across_relations(f"r_{reads}", values) for reads, values in r.items()),
+        across_relations("mlp_gain", gain),
     ]
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,7 +29,9 @@ from reproductions.head_mapping.relations import Relation, single_token_pairs
 
 IMPLEMENTS = 0.15  # a head implements a relation from this score on (tau in the paper)
 FIRST_BLOCK = 1024  # vocabulary entries looked at for every pair; most pairs are settled by then
-LATER_BLOCK = 4096  # entries a step for the few pairs that are left
+LATER_BLOCK = 4096  # entries a step for the few pairs that are left, or fewer:
+MOST_LOGITS = 2**25  # logits held at once, 128 MiB
+READINGS = ("mlp", "embedding", "sum")  # what the heads of later layers are taken to read of a token; the paper: mlp
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Heads:
     """The parameters of every head, unprocessed: nothing is folded or centred.
 
     W_V: [L, G, d, h]; W_O: [L, H, h, d]; W_E: [V, d]; W_U: [d, V]. Heads h with the same h // (H / G) share a W_V.
+    The model multiplies what it takes from W_E by `embed_scale`; `reads` is one of `READINGS`.
     """
 
     W_V: Tensor
@@ -43,15 +47,19 @@ class Heads:
     W_E: Tensor
     W_U: Tensor
     first_mlp: Callable[[Tensor], Tensor]
+    embed_scale: float = 1.0
+    reads: str = "mlp"
 
     @classmethod
-    def of(cls, model: Any, *, fold_norms: bool = False) -> Heads:
+    def of(cls, model: Any, *, fold_norms: bool = False, reads: str = "mlp") -> Heads:
         """The heads of a `TransformerBridge`.
 
         With `fold_norms` the gains of the norms before and after a head and of the final norm are multiplied in. The
         paper leaves them out. (A norm's division by the length rescales a whole row of M, so no score depends on it.)
         """
-        plain = cls(model.W_V, model.W_O, model.W_E, model.W_U, lambda e: _first_mlp(model, e))
+        W_E = model.W_E
+        first_mlp = partial(_first_mlp, model)
+        plain = cls(model.W_V, model.W_O, W_E, model.W_U, first_mlp, _embed_scale(model, W_E), reads)
         return plain._with_gains(model) if fold_norms else plain
 
     @property
@@ -70,12 +78,16 @@ class Heads:
         return self.n_heads // self.W_V.shape[1]
 
     def sources(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """What layer 0 and what the later layers read for tokens [N]: e and mlp_0(ln_0(e)), each [N, d].
+        """What layer 0 and what the later layers read for tokens [N]: e and, as `reads` says, each [N, d]:
 
-        The second has no skip connection and no attention, as in the authors' experiments.
+        "mlp" is mlp_0(ln_0(e)) without skip connection and attention, as in the authors' experiments; "embedding" is
+        e again; "sum" is e + mlp_0(ln_0(e)), the residual stream as it would be if layer 0 had no attention.
         """
         embedded = self.W_E[tokens]
-        return embedded, self.first_mlp(embedded)
+        if self.reads == "embedding":
+            return embedded, embedded
+        enriched = self.first_mlp(embedded)
+        return embedded, enriched if self.reads == "mlp" else self.embed_scale * embedded + enriched
 
     def values(self, tokens: Tensor) -> Tensor:
         """x_s W_V for tokens [N] and all heads: [N, L, H, h]."""
@@ -113,6 +125,12 @@ def _first_mlp(model: Any, embedded: Tensor) -> Tensor:
     if hasattr(block, "ln2_post"):
         out = block.ln2_post(out)
     return out.squeeze(0)
+
+
+def _embed_scale(model: Any, W_E: Tensor) -> float:
+    """What the model multiplies embeddings by on their way in: sqrt(d_model) in Gemma, 1 in most."""
+    tokens = torch.arange(8, device=W_E.device)
+    return float(model.original_model.get_input_embeddings()(tokens).norm() / W_E[tokens].norm())
 
 
 def norm_gain(norm: Any, like: Tensor) -> Tensor:
@@ -241,13 +259,16 @@ def _settle(
 ) -> None:
     """Go on counting for the open places of above and below [LH, N], whose head outputs are out [M, d]."""
     head, pair = _open(above, below, top_k).nonzero(as_tuple=True)
-    for start in range(FIRST_BLOCK, W_U.shape[1], LATER_BLOCK):
-        logits = out @ W_U[:, start : start + LATER_BLOCK]  # [M, B]
+    start = FIRST_BLOCK
+    while start < W_U.shape[1] and len(out):
+        stop = start + max(1, min(LATER_BLOCK, MOST_LOGITS // len(out)))
+        logits = out @ W_U[:, start:stop]  # [M, B]
         more, less = _count(logits, wanted[head, pair], target[pair] - start)
         above[head, pair] += more
         below[head, pair] += less
         still = _open(above[head, pair], below[head, pair], top_k[pair])
         out, head, pair = out[still], head[still], pair[still]
+        start = stop
 
 
 def _open(above: Tensor, below: Tensor, top_k: Tensor) -> Tensor:

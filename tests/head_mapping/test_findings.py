@@ -62,6 +62,20 @@ def test_a_map_that_does_not_vary_has_no_correlation_and_is_not_counted(scores):
     assert found["r_promoted_with_context"].n == 0
 
 
+def test_a_static_map_that_says_nothing_counts_as_no_agreement():
+    dynamic = torch.tensor([[[[0.0, 0.2], [0.4, 0.9]]]])
+    assert agreement(torch.zeros(1, 2, 2), dynamic) == [0.0]
+    assert math.isnan(agreement(dynamic[0], torch.zeros(1, 1, 2, 2))[0])
+
+
+def test_the_first_mlp_gains_what_its_reading_agrees_better(scores):
+    nothing = Hits(torch.zeros_like(scores.static.promoted), scores.static.suppressed)
+    found = by_name(findings.reading_metrics(scores, {"embedding": nothing, "sum": scores.static}))
+    assert found["r_sum"].value == pytest.approx(1.0)
+    assert found["r_embedding"].value == 0.0
+    assert found["mlp_gain"].value == pytest.approx(1.0)
+
+
 def test_agreement_repeats_the_static_map_for_each_template():
     static = torch.tensor([[[0.0, 0.2], [0.4, 0.9]]])
     dynamic = torch.stack([static, 1 - static])

@@ -86,6 +86,24 @@ def test_ties_are_not_held_against_a_pair():
     assert hits.suppressed.all()
 
 
+@pytest.mark.parametrize("build", [tiny_llama, tiny_gemma])
+def test_the_sum_is_what_a_model_without_attention_in_layer_0_would_hand_on(build):
+    model, token = build(), torch.tensor([[11]])
+    zeroed = [("blocks.0.attn.hook_z", lambda z, hook: torch.zeros_like(z))]
+    seen = {}
+    keep = [("blocks.0.hook_resid_post", lambda x, hook: seen.update(resid_post=x.clone()))]
+    with model.hooks(fwd_hooks=zeroed + keep):
+        model.original_model(token)
+    summed = Heads.of(model, reads="sum").sources(token[0])[1]
+    torch.testing.assert_close(summed, seen["resid_post"][0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_head_that_reads_the_embedding_reads_it_in_every_layer():
+    model, pairs = tiny_llama(), random_pairs(20)
+    z = Heads.of(model, reads="embedding").values(pairs.source)
+    torch.testing.assert_close(z[:, 2, 3], model.W_E[pairs.source] @ model.W_V[2, 1])
+
+
 def test_grouped_heads_share_their_value_matrix():
     model = tiny_llama()
     z = Heads.of(model).values(torch.tensor([7, 8]))
