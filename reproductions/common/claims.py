@@ -109,7 +109,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a paper and what this run would have to show; no `metric` means it is not tested here."""
+    """One statement of a paper and what this run would have to show.
+
+    No `metric` means it is not tested here; `figure` names the figure that shows it.
+    """
 
     id: str
     statement: str
@@ -120,6 +123,7 @@ class Claim:
     partial: Check | None = None
     control: str | None = None
     not_tested: str | None = None
+    figure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,7 @@ class _ClaimsFile:
 
     def _claim(self, index: int, fields: Any, metrics: Mapping[str, MetricSpec]) -> Claim:
         where = ("claims", index)
-        allows = {"metric", "check", "partial", "control", "not_tested"}
+        allows = {"metric", "check", "partial", "control", "not_tested", "figure"}
         fields = self._mapping(where, fields, needs={"id", "statement", "paper", "scale"}, allows=allows)
         paper = self._mapping((*where, "paper"), fields["paper"], needs={"value", "model", "source", "seen"})
         if ("metric" in fields) == ("not_tested" in fields):
@@ -256,6 +260,7 @@ class _ClaimsFile:
             partial=self._check((*where, "partial"), fields["partial"]) if "partial" in fields else None,
             control=fields.get("control"),
             not_tested=fields.get("not_tested"),
+            figure=fields.get("figure"),
         )
 
     def _check(self, where: tuple[str | int, ...], fields: Any) -> Check:
