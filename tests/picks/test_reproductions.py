@@ -21,7 +21,7 @@ def test_a_paper_and_a_name_lead_to_the_same_folder(text: str, tmp_path: Path) -
     ("text", "why"),
     [
         ("2501.08319", "has no reproduction: needs dice that are not published"),
-        ("2501.08320", "(Cards without a Reason) has no reproduction\n"),
+        ("2501.08320", "(Cards that Turn Themselves) has no reproduction: planned\n"),
         ("2501.18310", "did you mean 2501.08310?"),
         ("1706.03762", "is not among the papers here\n"),
         ("coin_flip", "did you mean coin_flips?"),
@@ -53,11 +53,14 @@ def test_an_unquoted_id_in_the_claims_is_no_paper(tmp_path: Path) -> None:
         find(root, "coin_flips")
 
 
-def test_a_paper_may_not_name_a_folder_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "why"), [("../../etc", "'../../etc' has not the right form"), ("dice", "dice, which does not exist")]
+)
+def test_a_paper_may_not_name_a_folder_elsewhere(folder: str, why: str, tmp_path: Path) -> None:
     root = house.build(tmp_path)
     paper = root / "papers" / "2501.08310.yml"
-    paper.write_text(paper.read_text().replace("coin_flips", "../../etc"))
-    with pytest.raises(UserError, match="which does not exist"):
+    paper.write_text(paper.read_text().replace("coin_flips", folder))
+    with pytest.raises(UserError, match=why):
         find(root, "2501.08310")
 
 

@@ -25,6 +25,7 @@ def test_every_check_runs_although_one_fails(ran: list[str], capsys: pytest.Capt
         "ruff check",
         "ruff format --check",
         "mypy",
+        "picks.check",
         "pytest tests/picks -k foo",
     ]
     assert capsys.readouterr().out.splitlines()[-1] == "== Tests (failed before them: Types)"

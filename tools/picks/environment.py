@@ -13,7 +13,14 @@ LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "stamp"
-MODULES = {"repro": "picks.repro", "test": "picks.selftest"}
+MODULES = {
+    "repro": "picks.repro",
+    "check": "picks.check",
+    "add": "picks.add",
+    "export": "picks.exports",
+    "site": "picks.site",
+    "test": "picks.selftest",
+}
 
 
 def wanted() -> bytes:

@@ -1,27 +1,91 @@
-"""The door to the papers: one YAML file each, named after the arXiv id."""
+"""The door to the papers: one YAML file each, named after its id. Nobody else opens these files.
+
+`load_paper` refuses a file that is not as `papers/_schema.json` has it; `tools/check` knows many more faults.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+from picks import ids
+from picks.dates import first_day
+from picks.documents import Document, DocumentError, read_document
+from picks.documents import Mapping as MappingNode
 from picks.errors import UserError
-from picks.files import load_yaml
+from picks.schema import misfits
+
+TAGS = "_tags.yml"
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A public discussion of a paper."""
+
+    platform: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A paper's place in the collection this base grew from: which pick it was (the oldest is 1), and its upvotes."""
+
+    order: int | None = None
+    upvotes: int | None = None
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper of the collection; `reproduction` names its folder, `not_reproduced` says why there is none."""
+    """A pick; `reproduction` names its folder, `not_reproduced` says why there is none."""
 
     id: str
     title: str
     authors: tuple[str, ...]
+    published: date  # where only the month or the year is known: its first day
+    published_as: str  # as far as it is known: 2024-12-16, 2024-12 or 2024
+    picked: date | None
+    summary: str
+    why: str
+    tags: tuple[str, ...]
+    kind: str
+    venue: str | None
+    doi: str | None
+    category: str | None
+    links: Mapping[str, str] = field(hash=False)
+    threads: tuple[Thread, ...]
+    collection: Place
+    picked_with: tuple[str, ...]
+    builds_on: tuple[str, ...]
     reproduction: str | None
     not_reproduced: str | None
 
+    @property
+    def is_arxiv(self) -> bool:
+        """Whether it is on arXiv; if not, it is a post."""
+        return ids.is_arxiv(self.id)
+
+    @property
+    def arxiv_url(self) -> str | None:
+        """Its page on arXiv."""
+        return f"https://arxiv.org/abs/{ids.arxiv_name(self.id)}" if self.is_arxiv else None
+
+    @property
+    def huggingface_url(self) -> str | None:
+        """Its page on Hugging Face, where it has one."""
+        return f"https://huggingface.co/papers/{self.id}" if ids.has_huggingface_page(self.id) else None
+
+    @property
+    def url(self) -> str:
+        """Where to read it."""
+        return self.arxiv_url or self.links["post"]
+
 
 def paper_ids(root: Path) -> list[str]:
-    """The arXiv ids of all papers."""
+    """The ids of all papers."""
     return sorted(path.stem for path in (root / "papers").glob("[!_]*.yml"))
 
 
@@ -29,20 +93,93 @@ def load_paper(root: Path, paper_id: str) -> Paper:
     """One paper.
 
     Raises:
-        UserError: its file is missing or not as it must be.
+        UserError: its file is missing or not as it must be; a line for each fault.
     """
-    path = root / "papers" / f"{paper_id}.yml"
-    fields = load_yaml(path)
-    for key in ("title", "reproduction", "not_reproduced"):
-        if not isinstance(fields.get(key, ""), str):
-            raise UserError(f"{path}: `{key}` must be text")
-    authors = fields.get("authors")
-    if not isinstance(authors, list) or not fields.get("title"):
-        raise UserError(f"{path}: needs `title` and a list of `authors`")
-    names = tuple(str(author) for author in authors)
-    return Paper(paper_id, fields["title"], names, fields.get("reproduction"), fields.get("not_reproduced"))
+    document = read_document(root / "papers" / f"{paper_id}.yml")
+    faults = list(_faults(document, paper_id))
+    if faults:
+        raise UserError("\n".join(faults))
+    return _paper(paper_id, document.mapping.data)
 
 
 def load_papers(root: Path) -> dict[str, Paper]:
-    """All papers by id."""
-    return {paper_id: load_paper(root, paper_id) for paper_id in paper_ids(root)}
+    """All papers by id.
+
+    Raises:
+        UserError: some are not as they must be; a line for each fault of each file.
+    """
+    papers, refusals = {}, []
+    for paper_id in paper_ids(root):
+        try:
+            papers[paper_id] = load_paper(root, paper_id)
+        except UserError as error:
+            refusals.append(str(error))
+    if refusals:
+        raise UserError("\n".join(refusals))
+    return papers
+
+
+def load_tags(root: Path) -> dict[str, str]:
+    """What each tag means.
+
+    Raises:
+        UserError: the file is missing, or holds something else than a sentence a tag.
+    """
+    document = read_document(root / "papers" / TAGS)
+    faults = list(_reading_faults(document))
+    tags = document.mapping.data
+    faults += [f"{document.path}: the tag {tag!r} needs a sentence" for tag, text in tags.items() if not _is_text(text)]
+    if faults:
+        raise UserError("\n".join(faults))
+    return tags
+
+
+def _faults(document: Document, paper_id: str) -> Iterator[str]:
+    if not ids.is_paper_id(paper_id):
+        yield f"{document.path}: the file must be named after an arXiv id (2404.07129) or a post (lw-some-slug)"
+    unreadable = list(_reading_faults(document))
+    yield from unreadable
+    if unreadable:
+        return
+    for misfit in misfits(document, paper_id):
+        yield f"{document.path}:{misfit.position.line}:{misfit.position.column}: {misfit.what} – {misfit.mend}"
+
+
+def _reading_faults(document: Document) -> Iterator[str]:
+    for problem in document.problems:
+        yield str(DocumentError(document.path, problem))
+    if not document.problems and not isinstance(document.root, MappingNode):
+        yield f"{document.path}:1:1: expected `key: value` lines"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _paper(paper_id: str, fields: dict[str, Any]) -> Paper:
+    return Paper(
+        id=paper_id,
+        title=_line(fields["title"]),
+        authors=tuple(map(_line, fields["authors"])),
+        published=first_day(fields["published"]),
+        published_as=fields["published"],
+        picked=date.fromisoformat(fields["picked"]) if "picked" in fields else None,
+        summary=fields["summary"].strip(),
+        why=_line(fields["why"]),
+        tags=tuple(fields["tags"]),
+        kind=fields["kind"],
+        venue=fields.get("venue"),
+        doi=fields.get("doi"),
+        category=fields.get("category"),
+        links=MappingProxyType(fields.get("links", {})),
+        threads=tuple(Thread(**thread) for thread in fields.get("threads", ())),
+        collection=Place(**fields.get("collection", {})),
+        picked_with=tuple(fields.get("picked_with", ())),
+        builds_on=tuple(fields["builds_on"]),
+        reproduction=fields.get("reproduction"),
+        not_reproduced=fields.get("not_reproduced"),
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

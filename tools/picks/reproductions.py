@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from picks.errors import UserError
 from picks.files import load_yaml
+from picks.ids import is_paper_id
 from picks.papers import Paper, load_paper, paper_ids
 from picks.suggest import did_you_mean
 
@@ -54,12 +54,12 @@ def load_all(root: Path) -> list[Reproduction]:
 
 
 def find(root: Path, text: str) -> Reproduction:
-    """The reproduction of an arXiv id, or of that name.
+    """The reproduction of a paper's id, or of that name.
 
     Raises:
         UserError: there is none; the message says why, or what is closest.
     """
-    return _by_paper(root, text) if re.fullmatch(r"\d{4}\.\d{4,5}", text) else _by_name(root, text)
+    return _by_paper(root, text) if is_paper_id(text) else _by_name(root, text)
 
 
 def _by_paper(root: Path, paper_id: str) -> Reproduction:
@@ -70,8 +70,7 @@ def _by_paper(root: Path, paper_id: str) -> Reproduction:
         )
     paper = load_paper(root, paper_id)
     if paper.reproduction is None:
-        reason = f": {paper.not_reproduced}" if paper.not_reproduced else ""
-        raise UserError(f"{paper_id} ({paper.title}) has no reproduction{reason}{_choices(root)}")
+        raise UserError(f"{paper_id} ({paper.title}) has no reproduction: {paper.not_reproduced}{_choices(root)}")
     if paper.reproduction not in names(root):
         raise UserError(f"papers/{paper_id}.yml names the reproduction {paper.reproduction}, which does not exist")
     return _by_name(root, paper.reproduction)

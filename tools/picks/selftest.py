@@ -15,6 +15,7 @@ CHECKS = {
     "Lint": ("ruff", "check"),
     "Format": ("ruff", "format", "--check"),
     "Types": ("mypy",),
+    "Papers": ("picks.check",),
 }
 
 

@@ -1,0 +1,144 @@
+"""The corners of rules that know more than one fault, or more than one way to be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.picks.check import shelf
+
+CODE = "https://github.com/example/counting-heads"
+THREAD = "bluesky\n    url: https://bsky.app/profile/ada.example/post/3kabc"
+DOI = "10.18653/v1/2025.acl-long.900"
+
+WRONG = [
+    ("link-scheme", CODE, "http://github.com/example/counting-heads"),
+    ("link-scheme", CODE, "github.com/example/counting-heads"),
+    ("link-scheme", CODE, "HTTPS://github.com/example/counting-heads"),
+    ("link-scheme", CODE, "data:text/html,x"),
+    ("link-form", CODE, '"https://github.com/a b/c"'),
+    ("link-form", CODE, "https://[/a/b"),
+    ("link-form", CODE, "https://github.com./example/counting-heads"),
+    ("link-form", CODE, "https://localhost/a/b"),
+    ("link-form", CODE, "https://127.0.0.1/a/b"),
+    ("link-form", CODE, "https://github.com:99999/a/b"),
+    ("link-form", CODE, "https://gıthub.com/a/b"),
+    ("link-form", CODE, "https://user:secret@github.com/a/b"),
+    ("link-host", CODE, "https://arxiv.org/abs/2501.01234"),
+    ("link-host", "https://aclanthology.org", "https://aclanthology.org.example.com"),
+    ("link-host", "anthology: https://aclanthology.org", "openreview: https://example.com"),
+    ("code-host", CODE, "https://example.github.io/counting-heads"),
+    ("another-id", CODE, "https://huggingface.co/papers/2501.01243"),
+    ("another-id", DOI, "10.48550/ARXIV.2501.01243"),
+    ("thread-host", THREAD, "x\n    url: https://twitter.com/ada/status/1"),
+    ("thread-host", THREAD, "web\n    url: https://x.com/ada/status/1"),
+    ("thread-host", THREAD, "mastodon\n    url: https://bsky.app/profile/ada.example/post/3kabc"),
+    ("author-et-al", "Ben Sample", "and others"),
+    ("author-et-al", "Ben Sample", "Ben Sample et al"),
+    ("author-order", "Ben Sample", "Ben Sample and Cleo Instance"),
+    ("author-order", "Ben Sample", "Ben Sample & Cleo Instance"),
+    ("author-order", "Ben Sample", "Ben Sample; Cleo Instance"),
+    ("author-marks", "Ben Sample", "Ben Sample†"),
+    ("author-marks", "Ben Sample", "Ben Sample²"),
+    ("author-initials", "Ben Sample", "B Sample"),
+    ("author-initials", "Ben Sample", "B.-J. Sample"),
+    ("date-against-id", '"2025-01-14"', '"2024-11-29"'),
+    ("date-against-id", '"2025-01-14"', '"2023"'),
+    ("date-against-id", '"2025-01-14"', '"2025-04"'),
+    ("wrong-value", '"2025-01-14"', '"2025-01-32"'),
+    ("wrong-value", '"2025-01-14"', '"14 January 2025"'),
+    ("wrong-value", "order: 7", 'order: "7"'),
+    ("wrong-value", "order: 7", "order: 7.5"),
+    ("wrong-value", DOI, "2025.acl-long.900"),
+    ("wrong-value", "- Ben Sample", "- Ada Example"),
+    ("unquoted-number", "ACL 2025", "0x1F"),
+    ("unquoted-number", "ACL 2025", "1.5e+3"),
+    ("unquoted-number", "ACL 2025", ".inf"),
+    ("unquoted-boolean", "ACL 2025", "On"),
+    ("unquoted-octal", "ACL 2025", "0101001"),
+    ("unquoted-sexagesimal", "ACL 2025", "20:30.5"),
+    ("unquoted-date", "ACL 2025", "2025-07-27 10:00:00"),
+    ("empty-value", "- Ben Sample", "-"),
+    ("empty-value", "ACL 2025", "null"),
+    ("html", "Heads that", "Heads&nbsp;that"),
+    ("html", "dots. With", "dots. <script>alert(1)</script> With"),
+    ("latex", "Ben Sample", r"Ben S{\'a}mple"),
+    ("latex", "Heads that", r"Heads \emph that"),
+    ("why-length", "why: It", "why: |-\n  One line.\n  It"),
+    ("unknown-paper", "builds_on: []", 'picked_with: ["2501.99999"]\nbuilds_on: []'),
+    ("one-sided-edition", "builds_on: []", 'picked_with: ["2501.01234"]\nbuilds_on: []'),
+]
+
+RIGHT = [
+    (CODE, "https://huggingface.co/example/heads"),
+    (CODE, "https://git.sr.ht/~ada/heads"),
+    (CODE, "https://osf.io/y7pr6/"),
+    (THREAD, "x\n    url: https://x.com/ada/status/1"),
+    (THREAD, "mastodon\n    url: https://sigmoid.social/@ada/1"),
+    (THREAD, "web\n    url: https://news.ycombinator.com/item?id=1"),
+    (THREAD, "lesswrong\n    url: https://www.lesswrong.com/posts/abc/heads"),
+    ("Ben Sample", "Vinay M.S."),
+    ("Ben Sample", "DJ Sample"),
+    ("Ben Sample", "Marta R. Costa-jussà"),
+    ("Ben Sample", "Team of the Counting House"),
+    ("Ben Sample", "王小明"),
+    ('"2025-01-14"', '"2025-01"'),
+    ('"2025-01-14"', '"2025"'),
+    ('"2025-01-14"', '"2025-02-28"'),
+    ("Heads that Count", "C++ & Heads that Cost 5$ Count"),
+    ("dots. With", "dots (p < 0.05, d > 2). With"),
+]
+
+
+@pytest.mark.parametrize(("rule", "written", "instead"), WRONG)
+def test_what_is_wrong_is_told_by_one_rule(rule: str, written: str, instead: str, tmp_path: Path) -> None:
+    root = shelf.build(tmp_path)
+    shelf.entry(root, (written, instead))
+    told = [fault.rule for fault in shelf.faults(root) if fault.rule != "code-host" or rule == "code-host"]
+    assert told == [rule]
+
+
+@pytest.mark.parametrize(("written", "instead"), RIGHT)
+def test_what_is_right_passes(written: str, instead: str, tmp_path: Path) -> None:
+    root = shelf.build(tmp_path)
+    shelf.entry(root, (written, instead))
+    assert shelf.faults(root) == []
+
+
+def test_a_post_is_where_posts_are(tmp_path: Path) -> None:
+    root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "missing-key")
+    path = root / "papers" / "lw-heads-that-count.yml"
+    assert shelf.found(root) == []
+    path.write_text(path.read_text().replace("www.lesswrong.com", "example.org"))
+    assert shelf.found(root) == ["17:9 link-host"]
+    path.write_text(path.read_text().replace("  post: https://example.org/posts/abc/heads-that-count\n", ""))
+    assert shelf.found(root) == ["16:3 missing-key"]
+
+
+def test_words_of_titles_and_tags_are_nobodys_own(tmp_path: Path) -> None:
+    root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "copied-text")
+    assert shelf.found(root) == []
+    for path in (root / "papers").glob("2*.yml"):  # the same words, but the tag is now another phrase
+        path.write_text(path.read_text().replace("Sparse autoencoders on", "Dense old autoencoders on"))
+    assert {fault.rule for fault in shelf.faults(root)} == {"copied-text"}
+
+
+def test_a_long_copy_is_one_fault(tmp_path: Path) -> None:
+    root = shelf.build(tmp_path)
+    shelf.entry(root)
+    copy = shelf.entry(
+        root, ("Heads that Count What They See", "Another Title"), (DOI, "10.18653/v1/2025.acl-long.901"),
+        ("order: 7", "order: 8"), name="2501.02345.yml",
+    )  # fmt: skip
+    told = [fault for fault in shelf.faults(root) if Path(fault.path) == copy]
+    assert [(fault.rule, fault.position.line) for fault in told] == [("copied-text", 7), ("copied-text", 10)]
+    assert told[0].what.startswith("“can a head count the authors")
+
+
+def test_reproductions_and_papers_name_each_other(tmp_path: Path) -> None:
+    root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "no-such-reproduction")
+    claims = root / "reproductions" / "coin_flips" / "claims.yml"
+    claims.write_text("paper: [")
+    [fault] = shelf.faults(root)
+    assert (fault.rule, fault.what) == ("reproduction-of-another", "its claims.yml says no paper, not 2501.08310")

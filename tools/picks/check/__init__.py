@@ -1,0 +1,1 @@
+"""`tools/check`: every fault of the knowledge base at once."""

@@ -1,0 +1,63 @@
+"""Holds files against all rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from picks.check.base import Base, Entry, read
+from picks.check.faults import ENTRY_RULES, FILE_RULES, Fault, Finding, Rule, rules
+from picks.documents import Document, Mapping
+from picks.papers import TAGS
+from picks.quoting import printable
+
+MOST_ALIKE = 50  # faults of one rule in one file that are told one by one
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What a folder of papers holds that must be an entry, or is the file of tags."""
+    return sorted(path for path in folder.iterdir() if is_checked(path))
+
+
+def is_checked(path: Path) -> bool:
+    """Whether there are rules for a file of that name: not for the schema, the template and what is hidden."""
+    return path.name == TAGS or path.name[:1] not in ("", ".", "_")
+
+
+def check(root: Path, paths: Iterable[Path]) -> list[Fault]:
+    """The faults of some files, sorted; all other entries are read as well, for the rules that compare."""
+    rules()
+    folder = root / "papers"
+    wanted = {_place(path): path for path in paths}
+    around = {_place(path): path for path in files_in(folder)} if folder.is_dir() else {}
+    documents = {place: read(path) for place, path in (around | wanted).items()}
+    base = Base(root, [document for document in documents.values() if document.path.name != TAGS])
+    return sorted(fault for place in wanted for fault in _faults(documents[place], base))
+
+
+def _place(path: Path) -> Path:
+    """One name for one file, but a link is itself."""
+    return path.parent.resolve() / path.name
+
+
+def _faults(document: Document, base: Base) -> Iterator[Fault]:
+    path = display(document.path)
+    for rule, check_file in FILE_RULES.items():
+        yield from _told(rule, path, list(check_file(document)))
+    if document.path.name == TAGS or not isinstance(document.root, Mapping):
+        return
+    entry = Entry(document)
+    for rule, check_entry in ENTRY_RULES.items():
+        yield from _told(rule, path, list(check_entry(entry, base)))
+
+
+def _told(rule: Rule, path: str, findings: list[Finding]) -> Iterator[Fault]:
+    for finding in findings[:MOST_ALIKE]:
+        yield rule.fault(path, finding)
+    if left := findings[MOST_ALIKE:]:
+        yield rule.fault(path, Finding(left[0].position, f"and {len(left)} more such faults from here on"))
+
+
+def display(path: Path) -> str:
+    """A path as the user would type it, with nothing in it that a terminal would obey."""
+    return printable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

@@ -1,0 +1,45 @@
+"""The rules, by what they look at. To import this package is to register all of them.
+
+files       the bytes: size, encoding, characters that hide
+syntax      YAML itself: what does not parse, and what an entry has no use for
+traps       values that YAML reads as something else than was meant
+shape       keys and values against papers/_schema.json
+names       the file's name against what the file says
+duplicates  the same paper twice
+people      the list of authors
+dates       published and picked
+links       links and threads
+relations   tags, other papers, reproductions
+prose       summary, why and title
+copies      words shared with another entry
+"""
+
+from picks.check.rules import (
+    copies,
+    dates,
+    duplicates,
+    files,
+    links,
+    names,
+    people,
+    prose,
+    relations,
+    shape,
+    syntax,
+    traps,
+)
+
+__all__ = [
+    "copies",
+    "dates",
+    "duplicates",
+    "files",
+    "links",
+    "names",
+    "people",
+    "prose",
+    "relations",
+    "shape",
+    "syntax",
+    "traps",
+]

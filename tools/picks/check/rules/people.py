@@ -1,0 +1,98 @@
+"""The list of authors."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from picks.check.base import Base, Entry
+from picks.check.faults import ERROR, HINT, Finding, entry_rule
+from picks.quoting import shown
+
+_AND_OTHERS = re.compile(r"\bet\.? al\b|\band others\b|\bu\. ?a\.|…|\.\.\.", re.IGNORECASE)
+_MARKS = re.compile(r"[0-9\u00b2\u00b3\u00b9\u2070-\u2079*†‡§¶@#]")
+_SEVERAL = re.compile(r";|&| and (?=\w)|,(?! (?:Jr|Sr|I|V))", re.IGNORECASE)
+_INITIAL = re.compile(r"(?:[^\W\d_]\.-?)+|[^\W\d_]")
+
+
+@entry_rule(ERROR)
+def author_et_al(entry: Entry, base: Base) -> Iterator[Finding]:
+    """The list of authors ends in "et al." or the like.
+
+    Why: citations made from the entry leave the others out, and their own pages miss the paper.
+    Mend: name all authors, a line each.
+    """
+    for author in entry.texts("authors"):
+        if _AND_OTHERS.search(author.value):
+            yield Finding(author.position, f"{shown(author.value)} is not a person")
+
+
+@entry_rule(ERROR)
+def author_marks(entry: Entry, base: Base) -> Iterator[Finding]:
+    """An author's name has digits or marks of footnotes in it.
+
+    Why: they come from the paper's first page, where they point to affiliations; they are no part of the name.
+    Mend: take them out.
+    """
+    for author in entry.texts("authors"):
+        if found := _MARKS.search(author.value):
+            yield Finding(author.position, f"{shown(author.value)} has {shown(found[0])} in it")
+
+
+@entry_rule(ERROR)
+def author_order(entry: Entry, base: Base) -> Iterator[Finding]:
+    """An author stands surname first, or several stand in one line.
+
+    Why: exports take the last word of a name for the surname, and each item for one person.
+    Mend: write a line each, given names first: Mor Geva, not Geva, Mor.
+    """
+    for author in entry.texts("authors"):
+        if found := _SEVERAL.search(author.value):
+            yield Finding(author.position, f"{shown(author.value)} has {shown(found[0].strip())} in it")
+
+
+@entry_rule(ERROR)
+def abbreviated_author(entry: Entry, base: Base) -> Iterator[Finding]:
+    """An author has initials here and a full name in another entry.
+
+    Why: the two count as two people, on the pages of authors and in every search.
+    Mend: write the name out as in the other entry, if it is the same person.
+    """
+    for author in entry.texts("authors"):
+        known = base.index(_full_names).get(_short(author.value), set()) if _has_initials_only(author.value) else set()
+        if known:
+            yield Finding(author.position, f"{shown(author.value)} may be {' or '.join(sorted(known))}")
+
+
+@entry_rule(HINT)
+def author_initials(entry: Entry, base: Base) -> Iterator[Finding]:
+    """An author's given names are only initials.
+
+    Why: M. Geva can be many people; Mor Geva hardly.
+    Mend: write the name out where the paper or the author's page does.
+    """
+    for author in entry.texts("authors"):
+        if _has_initials_only(author.value) and _short(author.value) not in base.index(_full_names):
+            yield Finding(author.position, f"{shown(author.value)} has no given name")
+
+
+def _has_initials_only(name: str) -> bool:
+    given = name.split()[:-1]
+    return bool(given) and all(_INITIAL.fullmatch(part) for part in given)
+
+
+def _short(name: str) -> tuple[str, str]:
+    """The first letter and the surname, without case and accents."""
+    parts = unicodedata.normalize("NFKD", name).casefold().split() or [""]
+    plain = ["".join(letter for letter in part if not unicodedata.combining(letter)) for part in parts]
+    return plain[0][:1], plain[-1]
+
+
+def _full_names(base: Base) -> dict[tuple[str, str], set[str]]:
+    names = {author.value for entry in base.entries for author in entry.texts("authors")}
+    found: dict[tuple[str, str], set[str]] = {}
+    for name in names:
+        if not _has_initials_only(name) and len(name.split()) > 1:
+            found.setdefault(_short(name), set()).add(name)
+    return found
