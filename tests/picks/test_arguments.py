@@ -87,9 +87,9 @@ def test_faults_are_named(arguments: list[str], why: str, capsys: pytest.Capture
 
 
 def test_it_runs_on_a_bare_python() -> None:
-    """No site-packages (-S), nothing of ours on the path (-I): as before the environment exists."""
-    script = f"import runpy; runpy.run_path({arguments.__file__!r})['parse'](['--help'])"
+    """No site-packages (-S), no path but our own (-I): as before the environment exists."""
+    tools = str(Path(arguments.__file__).parents[1])
+    script = f"import sys; sys.path.insert(0, {tools!r}); from picks.arguments import parse; parse(['--help'])"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "exit codes" in done.stdout
-    assert Path(arguments.__file__).is_file()

@@ -1,7 +1,7 @@
 """The command line of `tools/repro`.
 
-Standard library only, and nothing of ours: this runs in whatever Python is at hand, before the environment exists, so
-that help and a refusal never wait for an installation.
+Standard library only, and of ours only what needs no more: this runs in whatever Python is at hand, before the
+environment exists, so that help and a refusal never wait for an installation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+
+from picks.parser import Parser
 
 PROGRAM = "tools/repro"
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
@@ -69,21 +70,8 @@ def canonical(text: str) -> str:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the wall of usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(PROGRAM, DESCRIPTION, EXAMPLES)
     add = parser.add_argument
     add("paper", nargs="?", type=canonical, metavar="ID", help="arXiv id, arXiv address or name of a reproduction")
     add("--list", action="store_true", help="what can be run, on what, how long it takes, what it found last")

@@ -1,0 +1,85 @@
+"""Facts from arXiv's record of a paper.
+
+arXiv asks for three seconds between requests; the `arxiv` package keeps to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import arxiv
+import requests
+from requests.adapters import HTTPAdapter
+
+from picks import venues
+from picks.add.facts import Facts, links_of
+from picks.errors import UserError
+from picks.identifiers import doi, paper_id
+from picks.ids import arxiv_name
+from picks.latex import decode
+
+PAUSE, RETRIES, PATIENCE, PAGE = 3.0, 3, 30.0, 100
+WITHOUT_NETWORK = "without a network, save the paper's BibTeX and use `tools/add --bibtex FILE`"
+
+_CODE = re.compile(r"https://github\.com/[\w.-]+/[\w.-]*[\w-]")
+_YEAR = re.compile(r"\b20\d\d\b")
+
+
+class _Patient(HTTPAdapter):
+    """Waits a while for an answer, and then gives up."""
+
+    def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]
+        return super().send(request, **(options | {"timeout": PATIENCE}))
+
+
+def fetch(paper_ids: Sequence[str]) -> list[Facts]:
+    """The facts of papers, in the order asked for.
+
+    Raises:
+        UserError: arXiv cannot be reached, refuses, or does not know one of them.
+    """
+    client = arxiv.Client(page_size=PAGE, delay_seconds=PAUSE, num_retries=RETRIES)
+    for scheme in ("https://", "http://"):
+        client._session.mount(scheme, _Patient())  # the package offers no other way to set a timeout
+    found: dict[str, arxiv.Result] = {}
+    for start in range(0, len(paper_ids), PAGE):
+        part = paper_ids[start : start + PAGE]
+        found |= {paper_id(result.entry_id) or "": result for result in _ask(client, part)}
+    if missing := [name for name in paper_ids if name not in found]:
+        raise UserError(f"arXiv's answer has no paper {', '.join(missing)}; check the id")
+    return [_facts(name, found[name]) for name in paper_ids]
+
+
+def _ask(client: arxiv.Client, paper_ids: Sequence[str]) -> list[arxiv.Result]:
+    search = arxiv.Search(id_list=[arxiv_name(name) for name in paper_ids], max_results=None)
+    try:
+        return list(client.results(search))
+    except arxiv.HTTPError as error:
+        raise UserError(f"arXiv answers with HTTP {error.status}; try again later, or {WITHOUT_NETWORK}") from None
+    except requests.RequestException:
+        raise UserError(f"arXiv cannot be reached; {WITHOUT_NETWORK}") from None
+    except (arxiv.ArxivError, ValueError):
+        raise UserError(f"arXiv's answer makes no sense; try again later, or {WITHOUT_NETWORK}") from None
+
+
+def _facts(name: str, record: arxiv.Result) -> Facts:
+    found_doi = doi(record.doi or "")
+    published_in = " ".join((record.journal_ref or "").split())
+    years = _YEAR.findall(published_in)
+    return Facts(
+        id=name,
+        title=_text(record.title),
+        authors=tuple(_text(author.name) for author in record.authors),
+        published=record.published.date().isoformat(),
+        venue=venues.shorten(published_in, years[-1] if years else "") or None,
+        doi=found_doi,
+        category=record.primary_category or None,
+        links=links_of(found_doi, *_CODE.findall(record.comment or "")[:1]),
+    )
+
+
+def _text(text: str) -> str:
+    """One line; arXiv keeps what LaTeX the authors typed."""
+    return decode(text) if re.search(r"[\\$]", text) else " ".join(text.split())

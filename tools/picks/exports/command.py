@@ -1,0 +1,69 @@
+"""`tools/export`: prints papers in a format that another program reads."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from picks.errors import UserError
+from picks.exports import FORMATS, Citation, cite
+from picks.identifiers import paper_id
+from picks.papers import load_papers, load_tags
+from picks.parser import Parser
+from picks.schema import shown
+from picks.suggest import did_you_mean
+
+PROGRAM = "tools/export"
+ROOT = Path(__file__).resolve().parents[3]
+
+EXAMPLES = """\
+examples:
+  tools/export bibtex 2412.11965
+  tools/export bibtex --tag circuits > circuits.bib
+  tools/export json > papers.json
+
+exit codes: 0 printed; 2 bad input
+"""
+
+
+def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command; returns its exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        chosen = _chosen(root, cite(load_papers(root).values()), options)
+        print(FORMATS[options.format](chosen), end="", flush=True)
+    except UserError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return UserError.exit_code
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> Parser:
+    description = "Print papers of the collection for another program; all of them, or those asked for."
+    parser = Parser(PROGRAM, description, EXAMPLES)
+    parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
+    parser.add_argument("ids", nargs="*", metavar="ID", help="id or arXiv address of a paper")
+    parser.add_argument("--tag", metavar="TAG", help="only papers with this tag")
+    return parser
+
+
+def _chosen(root: Path, citations: Mapping[str, Citation], options: argparse.Namespace) -> list[Citation]:
+    """The citations asked for; those asked for by id come in that order."""
+    if options.tag is not None and options.tag not in (tags := load_tags(root)):
+        raise UserError(f"there is no tag {shown(options.tag)}{did_you_mean(options.tag, tags)}")
+    asked = [citations[_known(text, citations)] for text in options.ids] or list(citations.values())
+    return [citation for citation in asked if options.tag is None or options.tag in citation.paper.tags]
+
+
+def _known(text: str, citations: Mapping[str, Citation]) -> str:
+    found = paper_id(text)
+    if found is None or found not in citations:
+        raise UserError(f"there is no paper {shown(text)}{did_you_mean(text[:80], citations)}")
+    return found
