@@ -12,6 +12,7 @@ from typing import Any
 
 from picks import provenance
 from picks.errors import UserError
+from picks.parameters import PROFILES, load_schema
 from picks.plan import Plan
 from picks.reproductions import Reproduction
 from reproductions.common.catalogue import model_names
@@ -98,17 +99,19 @@ def recorded(reproduction: Reproduction, model: str, profile: str) -> dict[str, 
         UserError: it cannot be read.
     """
     path = reproduction.results / f"{results_stem(model, profile)}.json"
-    if not path.exists():
-        return None
-    if path.stat().st_size > RECORD_LIMIT:
-        raise UserError(f"{path}: larger than {RECORD_LIMIT // 2**20} MB; not a record")
-    try:
-        content = json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise UserError(f"{path}: not a record of schema {SCHEMA}; make it anew with --record")
-    return content
+    return _read(path) if path.exists() else None
+
+
+def recorded_runs(reproduction: Reproduction) -> list[tuple[Path, dict[str, Any]]]:
+    """Every recorded run with its file: models in the reproduction's order, the full profile before the quick one.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    models = load_schema(reproduction.parameters).models
+    stems = [results_stem(model, profile) for model in models for profile in reversed(PROFILES)]
+    paths = [reproduction.results / f"{stem}.json" for stem in stems]
+    return [(path, _read(path)) for path in paths if path.exists()]
 
 
 def comparable(run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
@@ -169,6 +172,18 @@ def refuse_unrecordable(plan: Plan) -> None:
         raise UserError(
             f"--record wants a clean tree, so that the commit tells what was run; commit first:\n  {listed}"
         )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > RECORD_LIMIT:
+        raise UserError(f"{path}: larger than {RECORD_LIMIT // 2**20} MB; not a record")
+    try:
+        content = json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise UserError(f"{path}: not a record of schema {SCHEMA}; make it anew with --record")
+    return content
 
 
 def _provenance(plan: Plan, environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+// What the scripts of this site share. Classic scripts, because pages opened from a disk may not import modules.
+"use strict";
+
+const Page = (() => {
+  // Material's search is a dialog without a name.
+  document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
+
+  /** Run for each page that is shown, with or without Material's instant navigation. */
+  const ready = (start) => {
+    if (window.document$) window.document$.subscribe(() => start());
+    else start();
+  };
+
+  /** Run one of our data scripts and give what it leaves under this name. */
+  const load = (source, name) =>
+    new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = source;
+      script.onload = () => resolve(window[name]);
+      script.onerror = () => reject(new Error(`${source} did not load`));
+      document.head.append(script);
+    });
+
+  const SVG = "http://www.w3.org/2000/svg";
+  const SVG_NAMES = new Set(["svg", "rect"]);
+
+  /** An element with attributes and children; a text stays text, and what is null is left out. */
+  const element = (name, attributes = {}, ...children) => {
+    const made = SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value !== undefined && value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
+    }
+    made.append(...children.flat().filter((child) => child !== null));
+    return made;
+  };
+
+  const QUOTES = /['"`´\u00AB\u00BB\u2018-\u201F\u2039\u203A\u2032-\u2037\u00AD]/g;
+  const BREAKS = /[\p{Pd}\u2212_/,;:!?()[\]{}…]+|\.(?!\d)/gu;
+
+  /** Text as it is compared: small letters, no accents, no quotes, and a space for every kind of hyphen. */
+  const fold = (text) =>
+    text
+      .replace(QUOTES, "")
+      .normalize("NFKD")
+      .replace(/\p{M}+/gu, "")
+      .replace(BREAKS, " ")
+      .toLowerCase();
+
+  const ARXIV = /\S*?(\d{4}\.\d{4,5})(v\d+)?\S*/g;
+
+  /** The words of a query; an arXiv address counts as its id. */
+  const words = (query) => fold(query.replace(ARXIV, "$1")).split(/\s+/).filter(Boolean);
+
+  /** A form's state as it stands in the address: what is empty or at its default is left out. */
+  const state = (form, defaults = {}) => {
+    const params = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) {
+      if (value.trim() && value !== defaults[name]) params.append(name, value.trim());
+    }
+    return params;
+  };
+
+  /** Set a form to a state; a value that it does not offer counts as none. */
+  const restore = (form, params, defaults = {}) => {
+    for (const field of form.elements) {
+      if (!field.name) continue;
+      const values = params.getAll(field.name);
+      if (field.type === "checkbox") field.checked = values.includes(field.value);
+      else field.value = values[0] ?? defaults[field.name] ?? "";
+      if (field.selectedIndex === -1) field.value = defaults[field.name] ?? "";
+    }
+  };
+
+  /** Put a state into the address, as a new step of the history or in place of the present one. */
+  const keep = (params, { step = false } = {}) => {
+    const query = params.toString();
+    const address = location.pathname + (query && `?${query}`) + location.hash;
+    if (address === location.pathname + location.search + location.hash) return;
+    try {
+      history[step ? "pushState" : "replaceState"](null, "", address);
+    } catch {
+      // Some browsers keep the address of a page from a disk as it is; the page works all the same.
+    }
+  };
+
+  return { ready, load, element, fold, words, state, restore, keep };
+})();

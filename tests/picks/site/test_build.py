@@ -1,0 +1,210 @@
+"""The small site as MkDocs built it: every link holds, nothing hostile is alive, programs find what they look for."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from html import unescape
+from pathlib import Path
+
+import pytest
+from lxml import html as lxml_html
+
+from picks.errors import UserError
+from picks.site.build import build, pack, write_pages
+from picks.site.generate import generate
+from tests.fixtures import built_site, mini_site
+from tests.fixtures.mini_site import ATTACK, HOSTILE, HOSTILE_NAME, NAME
+from tests.picks.site.conftest import REPOSITORY, SITE
+
+
+def _page(html: Path, address: str) -> lxml_html.HtmlElement:
+    return built_site.page(html / address / "index.html")
+
+
+def _text(element: lxml_html.HtmlElement) -> str:
+    return " ".join(element.text_content().split())
+
+
+@pytest.fixture(scope="module")
+def offline(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The offline site, unpacked."""
+    folder = tmp_path_factory.mktemp("offline")
+    pack(root, folder / "site.zip")
+    with zipfile.ZipFile(folder / "site.zip") as archive:
+        archive.extractall(folder)
+    return folder / "daily-picks"
+
+
+def test_every_internal_link_leads_somewhere(html: Path, offline: Path) -> None:
+    assert built_site.broken_links(html) == []
+    assert built_site.broken_links(offline) == []
+
+
+def test_the_check_of_links_sees_a_broken_one(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(
+        "<p id=a><a href='#a'>1</a><a href='#b'>2</a><a href='c/'>3</a>", encoding="utf8"
+    )
+    assert built_site.broken_links(tmp_path) == ["index.html: #b", "index.html: c/"]
+
+
+def test_nothing_on_any_page_could_run_but_our_own_scripts(html: Path, offline: Path) -> None:
+    for folder in (html, offline):
+        alive = {
+            path.relative_to(folder): found for path in built_site.pages(folder) if (found := built_site.dangers(path))
+        }
+        assert alive == {}
+
+
+def test_the_hostile_entry_is_shown_word_for_word(html: Path) -> None:
+    page = _page(html, f"papers/{HOSTILE}")
+    assert ATTACK[:200].replace("  ", " ") in _text(page.xpath("//h1")[0])
+    assert "<script>window.hacked=1</script>" in _text(page.xpath("//*[@class='summary']")[0])
+    assert page.xpath("//title")[0].text.startswith("</p></div></section><script>")
+
+
+def test_the_hostile_entry_is_text_in_search_and_data(html: Path) -> None:
+    docs = json.loads((html / "search" / "search_index.json").read_text(encoding="utf8"))["docs"]
+    (found,) = [doc for doc in docs if doc["location"] == f"papers/{HOSTILE}/"]
+    for text in (found["title"], found["text"]):
+        assert not re.search(r"<(script|img)", text)
+    script = (html / "assets" / "data" / "picks.js").read_text(encoding="utf8")
+    picks = json.loads(script.removeprefix("window.PICKS = ").rstrip(";\n"))
+    (hostile,) = [pick for pick in picks if pick["id"] == HOSTILE]
+    assert "<script>" in hostile["title"]
+
+
+def test_notebooks_and_figures_are_ours_not_theirs(html: Path) -> None:
+    notebook = json.loads((html / "notebooks" / f"{HOSTILE_NAME}.ipynb").read_text(encoding="utf8"))
+    assert all(cell.get("outputs", []) == [] for cell in notebook["cells"])
+    for figure in (html / "figures").rglob("*"):
+        assert figure.is_dir() or figure.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_every_page_has_a_policy_that_allows_no_inline_script(html: Path) -> None:
+    for path in built_site.pages(html):
+        (policy,) = built_site.page(path).xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+
+
+def test_a_papers_page_has_everything_about_it(html: Path) -> None:
+    page = _page(html, "papers/2501.00001")
+    buttons = page.xpath("//p[@class='links']/a")
+    assert [(button.text, button.get("href")) for button in buttons][:3] == [
+        ("arXiv 2501.00001", "https://arxiv.org/abs/2501.00001"),
+        ("Hugging Face", "https://huggingface.co/papers/2501.00001"),
+        ("Code", "https://example.org/coins"),
+    ]
+    assert "Built on by" in _text(page)
+    assert page.xpath("//ol[@class='related']/li")
+    assert [summary.text for summary in page.xpath("//div[@class='cite']//summary")] == ["BibTeX", "RIS", "Markdown"]
+    assert "@inproceedings{" in page.xpath("//*[@id='cite-bibtex']")[0].text_content()
+    assert f"{REPOSITORY}/edit/main/papers/2501.00001.yml" in page.xpath("//a/@href")
+
+
+def test_a_pick_knows_its_neighbours(html: Path) -> None:
+    links = _page(html, "papers/2501.00002").xpath("//nav[@class='neighbours']/a")
+    heads = _page(html, "papers/2501.00002").xpath("//head/link[@rel='prev' or @rel='next']")
+    neighbours = {"next": "../../papers/cs-0101001/", "prev": "../../papers/2501.00001/"}
+    assert {link.get("rel"): link.get("href") for link in links} == neighbours
+    assert {link.get("rel"): link.get("href") for link in heads} == neighbours
+
+
+def test_the_reproductions_panel_tells_every_run(html: Path) -> None:
+    page = _page(html, "papers/2501.00002")
+    assert page.xpath("//*[@id='command']")[0].text_content() == "tools/repro 2501.00002"
+    runs = page.xpath("//section[@id='claim-C1']//tbody/tr")
+    assert [_text(run.xpath(".//*[starts-with(@class, 'verdict')]")[0]) for run in runs] == [
+        "reproduced",
+        "reproduced",
+        "not reproduced",
+    ]
+    assert "0.9000.800 to 1control0.500" in _text(runs[0])
+    assert "it takes fifty years" in _text(page.xpath("//section[@id='claim-C2']")[0])
+    assert len(page.xpath("//figure[@id='figure-smollm2-135m-full-toss']/img")) == 2
+    assert page.xpath("//section[@id='claim-C1']//p[@class='claim-figure']/a/@href") == [
+        "#figure-smollm2-135m-full-toss"
+    ]
+    assert "The model is small." in _text(page.xpath("//div[@class='differences']")[0])
+    assert "repro:2501.00002" in _text(page.xpath("//div[@class='provenance']")[0])
+
+
+def test_results_show_each_claim_once_for_each_model(html: Path) -> None:
+    rows = _page(html, "results").xpath("//table[@id='results']//tr[@data-verdict][@data-paper='2501.00002']")
+    assert [(row.get("data-model"), row.get("data-verdict")) for row in rows] == [
+        ("smollm2-135m", "reproduced"),
+        ("smollm2-135m", "not tested"),
+        ("gemma3-270m", "not reproduced"),
+        ("gemma3-270m", "not tested"),
+    ]
+
+
+def test_an_edition_stands_together_at_the_top_of_the_home_page(html: Path) -> None:
+    heroes = built_site.page(html / "index.html").xpath("//h2[@class='hero-title']")
+    assert {_text(hero) for hero in heroes} == {"Many coins at once", "One coin, many times"}
+
+
+def test_scholars_tools_find_the_citation(html: Path) -> None:
+    page = _page(html, "papers/2501.00001")
+    tags = {meta.get("name"): meta.get("content") for meta in page.xpath("//meta[starts-with(@name, 'citation_')]")}
+    assert tags["citation_title"] == "On the fairness of coins"
+    assert tags["citation_arxiv_id"] == "2501.00001"
+    assert tags["citation_publication_date"] == "2025/01/02"
+    data = json.loads(_page(html, "papers/2501.00002").xpath("//script[@type='application/ld+json']")[0].text)
+    assert data["@type"] == "ScholarlyArticle"
+    assert data["review"][0]["url"] == f"{SITE}papers/2501.00002/#claim-C1"
+    assert data["name"] == "“Heads”, co-occurrence and half-coins"
+
+
+def test_the_sitemap_and_robots_name_public_addresses(html: Path) -> None:
+    assert f"<loc>{SITE}papers/2501.00001/</loc>" in (html / "sitemap.xml").read_text(encoding="utf8")
+    assert f"Sitemap: {SITE}sitemap.xml" in (html / "robots.txt").read_text(encoding="utf8")
+
+
+def test_the_offline_site_needs_no_server(offline: Path) -> None:
+    assert (offline / "papers" / "2501.00001.html").is_file()
+    home = built_site.page(offline / "index.html")
+    assert home.xpath("//script[contains(@src, 'worker.js')]")
+    assert not home.xpath("//link[@rel='stylesheet'][starts-with(@href, 'http')]")
+    data = (offline / "assets" / "data" / "picks.js").read_text(encoding="utf8")
+    assert '"url":"papers/2501.00001.html"' in data
+
+
+def test_two_builds_write_the_same_pages_and_the_second_writes_nothing(root: Path) -> None:
+    assert generate(root) == generate(root)
+    write_pages(root, root / "build" / "html")
+    before = {path: path.stat().st_mtime_ns for path in (root / "build" / "pages").rglob("*")}
+    write_pages(root, root / "build" / "html")
+    assert {path: path.stat().st_mtime_ns for path in (root / "build" / "pages").rglob("*")} == before
+
+
+def test_a_given_up_address_sends_its_reader_on(tmp_path: Path) -> None:
+    root = mini_site.build(tmp_path)
+    (root / "site" / "moved.yml").write_text("papers/old: papers/2501.00001.md\n", encoding="utf8")
+    page = generate(root)["papers/old/index.html"].decode()
+    assert 'content="0; url=../../papers/2501.00001/"' in unescape(page)
+
+
+def test_a_fault_that_mkdocs_finds_ends_the_build(tmp_path: Path) -> None:
+    root = mini_site.build(tmp_path)
+    (root / "site" / "pages" / "about.md").write_text("# About\n\n[nowhere](nowhere.md)\n", encoding="utf8")
+    with pytest.raises(UserError, match="MkDocs did not build"):
+        build(root)
+
+
+def test_a_faulty_entry_is_named_before_anything_is_written(tmp_path: Path) -> None:
+    root = mini_site.build(tmp_path)
+    (root / "papers" / "2501.00005.yml").write_text("title: Only a title\n", encoding="utf8")
+    with pytest.raises(UserError, match=r"2501\.00005\.yml"):
+        build(root)
+    assert not (root / "build" / "pages").exists()
+
+
+def test_the_small_site_has_the_reproduction_of_each_name(html: Path) -> None:
+    for name in (NAME, HOSTILE_NAME):
+        assert (html / "explore" / name / "head_map" / "index.html").is_file()
+        source = _page(html, f"explore/{name}/head_map").xpath("//*[@id='head-map']/@data-source")[0]
+        script = (html / "explore" / name / "head_map" / source).resolve().read_text(encoding="utf8")
+        assert json.loads(script.removeprefix("window.EXPLORER = ").rstrip(";\n"))["shape"] == {"layers": 2, "heads": 2}

@@ -1,0 +1,1 @@
+"""The site: Markdown pages generated from the knowledge base and the recorded runs, built by MkDocs."""

@@ -1,0 +1,102 @@
+"""What the site publishes for programs: the list behind the filter, every verdict, and what explorers draw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from picks.errors import UserError
+from picks.papers import Paper
+from picks.site.addresses import Addresses, paper_page
+from picks.site.formats import day
+from picks.site.library import Library, Pick
+from picks.site.markup import plain
+from picks.site.results import Finding, Run
+
+RESULTS_SCHEMA = 1
+
+
+def picks_script(library: Library, addresses: Addresses) -> bytes:
+    """`window.PICKS = [...]`, newest first: a script, because pages opened from a disk may not fetch."""
+    return _script("PICKS", [_listed(pick, addresses) for pick in library.picks.values()])
+
+
+def explorer_script(path: Path) -> bytes:
+    """`window.EXPLORER = {...}`, from a recorded run's JSON.
+
+    Raises:
+        UserError: it is not JSON.
+    """
+    try:
+        return _script("EXPLORER", json.loads(path.read_text(encoding="utf8")))
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+
+
+def results_json(library: Library, addresses: Addresses) -> bytes:
+    """Every claim of every recorded run, with its numbers and its verdict."""
+    results = [
+        _result(pick.paper, run, finding, addresses)
+        for pick, reproduced in library.reproduced
+        for run in reproduced.runs
+        for finding in run.findings
+    ]
+    return dumped({"schema": RESULTS_SCHEMA, "results": results})
+
+
+def dumped(content: Any) -> bytes:
+    """JSON for people to read as well."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf8", "replace")
+
+
+def _listed(pick: Pick, addresses: Addresses) -> dict[str, Any]:
+    paper = pick.paper
+    return {
+        "id": paper.id,
+        "title": paper.title,
+        "authors": ", ".join(paper.authors),
+        "date": pick.date.isoformat(),
+        "day": day(pick.date_as),
+        "order": paper.collection.order,
+        "upvotes": paper.collection.upvotes,
+        "kind": paper.kind,
+        "venue": paper.venue,
+        "tags": list(paper.tags),
+        "why": paper.why,
+        "url": addresses.of(paper_page(paper.id)),
+        "notebook": pick.reproduced is not None,
+        "thread": bool(paper.threads),
+        "verdicts": pick.verdicts,
+        "text": plain(paper.summary).lower(),
+    }
+
+
+def _result(paper: Paper, run: Run, finding: Finding, addresses: Addresses) -> dict[str, Any]:
+    return {
+        "paper": paper.id,
+        "title": paper.title,
+        "reproduction": run.reproduction,
+        "model": run.model,
+        "profile": run.profile,
+        "claim": finding.id,
+        "statement": finding.statement,
+        "paper_value": finding.paper.value,
+        "paper_model": finding.paper.model,
+        "metric": finding.metric.name if finding.metric else None,
+        "value": finding.value,
+        "interval": list(finding.interval) if finding.interval else None,
+        "control": finding.control,
+        "check": str(finding.check) if finding.check else None,
+        "verdict": finding.verdict,
+        "reason": finding.reason,
+        "started": run.provenance["started"],
+        "signature": run.signature,
+        "url": addresses.public(paper_page(paper.id)) + f"#{finding.anchor}",
+    }
+
+
+def _script(name: str, content: Iterable[Any]) -> bytes:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return f"window.{name} = {text};\n".encode("utf8", "replace")

@@ -1,0 +1,109 @@
+"""Everything that MkDocs is given: pages, feeds, data, figures, and the site's own style and scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from picks.exports import FORMATS
+from picks.exports.dump import SCHEMA as PAPERS_SCHEMA
+from picks.files import load_yaml
+from picks.site import data, feeds, notebooks, pages
+from picks.site.addresses import Addresses
+from picks.site.library import Pick, load_library
+from picks.site.markup import inert
+from picks.site.pages import EXPLORERS, File, data_path
+from picks.site.settings import load_settings
+from picks.site.studio import Studio, picture_path
+
+ROBOTS = "User-agent: *\nAllow: /\nSitemap: {site}sitemap.xml\n"
+MOVED = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Moved</title>
+<link rel="canonical" href="{public}">
+<meta name="robots" content="noindex">
+<meta http-equiv="refresh" content="0; url={link}">
+<p>This page has moved: <a href="{link}">{link}</a>.</p>
+</html>
+"""
+
+
+def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
+    """Every source of the site by its path.
+
+    Raises:
+        UserError: an entry, a record or a setting is not as it must be.
+    """
+    settings = load_settings(root)
+    studio = Studio(root, load_library(root), settings, Addresses(settings.url, offline))
+    parts = (
+        *(pages.home, pages.papers, pages.results, pages.explorers, pages.groups, pages.written, pages.rules),
+        *(_feeds, _exports, _recorded, _moved, _assets),
+    )
+    return {path: content for part in parts for path, content in part(studio)}
+
+
+def _feeds(studio: Studio) -> Iterator[File]:
+    settings, picks = studio.settings, list(studio.library.picks.values())
+    yield "feed.xml", feeds.atom(picks, settings.name, "feed.xml", "index.md", settings)
+    yield "feed.json", data.dumped(feeds.json_feed(picks, settings))
+    for tag in studio.library.by_tag():
+        path, title = f"tags/{tag.slug}.xml", f"{settings.name}: {tag.name}"
+        yield path, feeds.atom(tag.picks, title, path, f"tags/{tag.slug}.md", settings)
+
+
+def _exports(studio: Studio) -> Iterator[File]:
+    library = studio.library
+    yield "papers.bib", _export("bibtex", library.picks.values())
+    yield "papers.json", _export("json", library.picks.values())
+    yield "papers.schema.json", PAPERS_SCHEMA.read_bytes()
+    yield "results.json", data.results_json(library, studio.addresses)
+    yield "assets/data/picks.js", data.picks_script(library, studio.addresses)
+    yield "robots.txt", ROBOTS.format(site=studio.settings.url).encode()
+    for tag in library.by_tag():
+        yield f"tags/{tag.slug}.bib", _export("bibtex", tag.picks)
+
+
+def _export(format_: str, picks: Iterable[Pick]) -> bytes:
+    return FORMATS[format_]([pick.citation for pick in picks]).encode()
+
+
+def _recorded(studio: Studio) -> Iterator[File]:
+    """Notebooks, records, figures, and what explorers draw."""
+    for _, reproduced in studio.library.reproduced:
+        yield f"notebooks/{reproduced.name}.ipynb", notebooks.stripped(reproduced.notebook)
+        for run in reproduced.runs:
+            folder = f"results/{reproduced.name}"
+            yield f"{folder}/{run.file.name}", _json(run.file)
+            for figure in run.figures:
+                for theme in figure.files:
+                    yield picture_path(run, figure, theme), studio.png(run, figure, theme)
+            for explorer in EXPLORERS:
+                if explorer.name in run.data:
+                    source = run.data[explorer.name]
+                    yield f"{folder}/{source.name}", _json(source)
+                    yield data_path(run, explorer), data.explorer_script(source)
+
+
+def _json(path: Path) -> bytes:
+    """A JSON file as we would write it, and nothing that only looks like one."""
+    return data.dumped(json.loads(path.read_text(encoding="utf8")))
+
+
+def _moved(studio: Studio) -> Iterator[File]:
+    """A page that sends its reader on, for every address that was given up."""
+    moved = studio.root / "site" / "moved.yml"
+    for old, new in (load_yaml(moved) if moved.exists() else {}).items():
+        start = f"{old}/index.md"
+        link, public = studio.addresses.link(new, start), studio.addresses.public(new)
+        yield f"{old}/index.html", MOVED.format(public=inert(public), link=inert(link)).encode()
+
+
+def _assets(studio: Studio) -> Iterator[File]:
+    folder = studio.root / "site" / "assets"
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield f"assets/{path.relative_to(folder).as_posix()}", path.read_bytes()

@@ -1,0 +1,180 @@
+"""Everything the site shows, put together once: picks in their order, what each stands next to, and what was found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate
+from pathlib import Path
+
+from picks import reproductions
+from picks.errors import UserError
+from picks.exports import Citation, cite
+from picks.papers import Paper, load_papers, load_tags
+from picks.site.addresses import slug
+from picks.site.formats import day
+from picks.site.related import Related, related_papers
+from picks.site.results import Reproduced, load_reproduced
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A paper of the collection and what surrounds it."""
+
+    paper: Paper
+    citation: Citation
+    reproduced: Reproduced | None
+    builds_on: tuple[Paper, ...]
+    followed_by: tuple[Paper, ...]
+    together: tuple[Paper, ...]
+    related: tuple[tuple[Paper, float], ...]
+
+    @property
+    def date(self) -> date:
+        """When it was picked or, where that is unknown, published."""
+        return self.paper.picked or self.paper.published
+
+    @property
+    def date_as(self) -> str:
+        """The same as far as it is known: 2024-12-16, 2024-12 or 2024."""
+        return self.paper.picked.isoformat() if self.paper.picked else self.paper.published_as
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many claims got each verdict in the run that speaks for the reproduction."""
+        run = self.reproduced.headline if self.reproduced else None
+        return run.counts if run else {}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Picks that share a tag, kind, author, venue or month, newest first."""
+
+    slug: str
+    name: str
+    picks: tuple[Pick, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Library:
+    """All picks, newest first, by id; and the words for tags."""
+
+    picks: Mapping[str, Pick]
+    tags: Mapping[str, str]
+
+    @property
+    def newest(self) -> Pick:
+        """The pick of the day."""
+        return next(iter(self.picks.values()))
+
+    @property
+    def reproduced(self) -> list[tuple[Pick, Reproduced]]:
+        """The picks that can be run, newest first."""
+        return [(pick, pick.reproduced) for pick in self.picks.values() if pick.reproduced]
+
+    def tagged(self, *tags: str, most: int = 6) -> list[Pick]:
+        """Picks with any of these tags: those that can be run, then those with more of the tags, then the newest."""
+        wanted = set(tags)
+        if unknown := wanted - self.tags.keys():
+            raise UserError(f"papers/_tags.yml has no tag {', '.join(sorted(unknown))}, which site/pages asks for")
+        found = [pick for pick in self.picks.values() if wanted & set(pick.paper.tags)]
+        return sorted(found, key=lambda p: (p.reproduced is None, -len(wanted & set(p.paper.tags))))[:most]
+
+    def by_tag(self) -> list[Group]:
+        """Tags that are in use, in the order of the alphabet."""
+        groups = self._group(lambda pick: pick.paper.tags)
+        return [Group(g.slug, g.name, g.picks, self.tags.get(g.name, "")) for g in groups]
+
+    def by_kind(self) -> list[Group]:
+        """Methods, analyses and so on."""
+        return self._group(lambda pick: [pick.paper.kind])
+
+    def by_author(self) -> list[Group]:
+        """Everyone who wrote a pick; spellings that differ in accents are one."""
+        return self._group(lambda pick: pick.paper.authors)
+
+    def by_venue(self) -> list[Group]:
+        """Where picks were published."""
+        return self._group(lambda pick: [pick.paper.venue] if pick.paper.venue else [])
+
+    def by_month(self) -> list[Group]:
+        """Months, newest first; a year stands for itself where the month is unknown."""
+        groups = self._group(lambda pick: [pick.date_as[:7]])
+        named = [Group(g.slug, day(g.name), g.picks) for g in groups]
+        return sorted(named, key=lambda group: group.slug, reverse=True)
+
+    def _group(self, names: Callable[[Pick], Iterable[str]]) -> list[Group]:
+        members: dict[str, dict[str, Pick]] = defaultdict(dict)
+        spellings: dict[str, str] = {}
+        for pick in self.picks.values():
+            for name in names(pick):
+                members[slug(name)][pick.paper.id] = pick
+                spellings.setdefault(slug(name), name)
+        groups = [Group(key, spellings[key], tuple(picks.values())) for key, picks in members.items()]
+        return sorted(groups, key=lambda group: (group.name.casefold(), group.slug))
+
+
+def load_library(root: Path) -> Library:
+    """Read the knowledge base and every recorded run.
+
+    Raises:
+        UserError: an entry or a record is not as it must be, or there is no entry.
+    """
+    papers = load_papers(root)
+    if not papers:
+        raise UserError(f"{root / 'papers'} holds no entry; start one with tools/add")
+    related = related_papers(papers)
+    reproduced = {paper.paper.id: load_reproduced(paper) for paper in reproductions.load_all(root)}
+    followers = _followers(papers)
+    citations = cite(papers.values())
+    ordered = newest_first(papers.values())
+    picks = {
+        paper.id: Pick(
+            paper=paper,
+            citation=citations[paper.id],
+            reproduced=reproduced.get(paper.id),
+            builds_on=_known(paper.builds_on, papers),
+            followed_by=tuple(followers[paper.id]),
+            together=_known(paper.picked_with, papers),
+            related=_scored(related[paper.id], papers),
+        )
+        for paper in ordered
+    }
+    return Library(picks, load_tags(root))
+
+
+def newest_first(papers: Iterable[Paper]) -> list[Paper]:
+    """Papers as they were picked, the last one first.
+
+    Where the day is unknown, the collection's order stands in: a paper was picked no earlier than those before it.
+    """
+    papers = list(papers)
+    placed = sorted((p for p in papers if p.collection.order), key=lambda p: p.collection.order or 0)
+    days = list(accumulate((paper.picked or paper.published for paper in placed), max))
+    since = {paper.id: day for paper, day in zip(placed, days, strict=True)}
+
+    def place(paper: Paper) -> tuple[date, int, date, str]:
+        day = since.get(paper.id, paper.picked or paper.published)
+        return day, paper.collection.order or 10**9, paper.published, paper.id
+
+    return sorted(papers, key=place, reverse=True)
+
+
+def _followers(papers: Mapping[str, Paper]) -> Mapping[str, list[Paper]]:
+    """For each paper those that build on it, oldest first."""
+    followers: dict[str, list[Paper]] = defaultdict(list)
+    for paper in sorted(papers.values(), key=lambda paper: (paper.published, paper.id)):
+        for foundation in dict.fromkeys(paper.builds_on):
+            followers[foundation].append(paper)
+    return followers
+
+
+def _known(ids: Iterable[str], papers: Mapping[str, Paper]) -> tuple[Paper, ...]:
+    return tuple(papers[paper_id] for paper_id in dict.fromkeys(ids) if paper_id in papers)
+
+
+def _scored(related: Iterable[Related], papers: Mapping[str, Paper]) -> tuple[tuple[Paper, float], ...]:
+    return tuple((papers[one.id], one.score) for one in related)

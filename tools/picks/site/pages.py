@@ -1,0 +1,252 @@
+"""Every page that is made from the knowledge base, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from picks.check.pages import rule_pages
+from picks.exports import FORMATS
+from picks.site import notebooks
+from picks.site.addresses import paper_page, slug
+from picks.site.library import Group, Pick
+from picks.site.markup import front_matter
+from picks.site.metadata import citation_tags, structured_data
+from picks.site.results import Finding, Reproduced, Run, count_verdicts
+from picks.site.studio import Studio, figure_anchor
+from reproductions.common.claims import VERDICTS
+
+WIDE = ["navigation", "toc"]  # pages without sidebars
+UNSEARCHED = {"exclude": True}
+
+File = tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """A way to look around in a recorded run's data; `name` is the data's, `element` what the script looks for."""
+
+    name: str
+    title: str
+    lede: str
+    element: str
+
+
+EXPLORERS = (
+    Explorer(
+        "head_map",
+        "Head map",
+        "Every attention head of the model, layer by layer. Choose a relation to see which heads write its answers, "
+        "and point at a head to read its scores and examples.",
+        "head-map",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim with what each run found for it; the rest is as the run that speaks for the reproduction has it."""
+
+    first: Finding
+    runs: tuple[tuple[Run, Finding], ...]
+    figure: str | None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.first, name)
+
+
+def home(studio: Studio) -> Iterator[File]:
+    """The newest pick large, then the stream."""
+    picks, newest = studio.library.picks, studio.library.newest
+    today = [newest, *(picks[paper.id] for paper in newest.together)]
+    shown = list(islice(picks.values(), studio.settings.shown))
+    meta = {"hide": WIDE, "search": UNSEARCHED, "description": studio.settings.description}
+    values = {"today": today, "shown": shown, "months": studio.library.by_month(), "choices": _choices(studio)}
+    yield studio.page("index.md", "index.md.j2", meta=meta, **values)
+
+
+def _choices(studio: Studio) -> Mapping[str, Sequence[str] | Sequence[Group]]:
+    """What the filter of the list offers; tags with the commonest first."""
+    library = studio.library
+    verdicts = {verdict for pick in library.picks.values() for verdict in pick.verdicts}
+    return {
+        "kinds": [group.name for group in library.by_kind()],
+        "years": sorted({f"{pick.date:%Y}" for pick in library.picks.values()}, reverse=True),
+        "venues": [group.name for group in library.by_venue()],
+        "verdicts": [verdict for verdict in VERDICTS if verdict in verdicts],
+        "tags": sorted(library.by_tag(), key=lambda group: -len(group.picks)),
+    }
+
+
+def papers(studio: Studio) -> Iterator[File]:
+    """A page for each paper."""
+    picks = list(studio.library.picks.values())
+    prolific = {group.slug for group in studio.library.by_author() if len(group.picks) > 1}
+
+    def author_page(name: str) -> str:
+        return f"authors/{slug(name)}.md" if slug(name) in prolific else f"authors/index.md#{slug(name)}"
+
+    for newer, pick, older in zip([None, *picks], picks, [*picks[1:], None], strict=False):
+        path = paper_page(pick.paper.id)
+        meta = {
+            "title": pick.paper.title,
+            "description": pick.paper.why,
+            "citation": citation_tags(pick.paper),
+            "jsonld": structured_data(pick, studio.addresses),
+            "hide": ["navigation"],
+            "search": {"boost": 2},
+            "next": studio.addresses.link(paper_page(newer.paper.id), path) if newer else None,
+            "prev": studio.addresses.link(paper_page(older.paper.id), path) if older else None,
+        }
+        values: dict[str, Any] = {"newer": newer, "older": older, "citations": _citations(pick)}
+        values |= {"pick": pick, "author_page": author_page}
+        yield studio.page(path, "paper.md.j2", meta=meta, **values, **_panel(pick))
+
+
+def _citations(pick: Pick) -> dict[str, str]:
+    """The paper's citation in the formats that readers copy."""
+    shown = {"BibTeX": "bibtex", "RIS": "ris", "Markdown": "markdown"}
+    return {name: FORMATS[format_]([pick.citation]).removeprefix("- ") for name, format_ in shown.items()}
+
+
+def _panel(pick: Pick) -> Mapping[str, Any]:
+    """What the reproduction's part of a paper's page shows."""
+    reproduced = pick.reproduced
+    if reproduced is None:
+        return {}
+    return {
+        "claims": _claims(reproduced),
+        "differences": notebooks.differences(reproduced.notebook),
+        "explorers": [
+            {"page": explorer_path(reproduced, explorer), "title": explorer.title}
+            for explorer in EXPLORERS
+            if _explored(reproduced, explorer)
+        ],
+    }
+
+
+def _claims(reproduced: Reproduced) -> list[Claim]:
+    found: dict[str, list[tuple[Run, Finding]]] = {}
+    for run in reproduced.runs:
+        for finding in run.findings:
+            found.setdefault(finding.id, []).append((run, finding))
+    return [Claim(runs[0][1], tuple(runs), _figure_of(*runs[0])) for runs in found.values()]
+
+
+def _figure_of(run: Run, finding: Finding) -> str | None:
+    """The anchor of the figure that shows a claim, where the claim names one."""
+    return next((figure_anchor(run, figure) for figure in run.figures if figure.name == finding.figure), None)
+
+
+def written(studio: Studio) -> Iterator[File]:
+    """The pages that people wrote, with the picks that they ask for."""
+    for source in sorted((studio.root / "site" / "pages").glob("*.md")):
+        yield studio.page(source.name, source.name, meta={"hide": ["navigation"]})
+
+
+def rules(studio: Studio) -> Iterator[File]:
+    """A page for each rule of `tools/check`, and a list of them."""
+    bodies = rule_pages()
+    known = sorted(bodies)
+    meta: dict[str, Any] = {"title": "Rules of tools/check", "hide": WIDE}
+    yield studio.page("rules/index.md", "rules.md.j2", meta=meta, rules=known)
+    for rule, body in bodies.items():
+        front = front_matter(hide=WIDE, search={"boost": 0.3})
+        yield f"rules/{rule}.md", f"{front}{body}\n[All rules](index.md)\n".encode()
+
+
+def results(studio: Studio) -> Iterator[File]:
+    """Every claim of every reproduction."""
+    reproductions = studio.library.reproduced
+    runs = [run for _, reproduced in reproductions for run in reproduced.best_by_model]
+    yield studio.page(
+        "results.md",
+        "results.md.j2",
+        meta={"title": "Results", "hide": WIDE, "search": UNSEARCHED},
+        reproductions=reproductions,
+        models={run.model: run.model_name for run in runs},
+        total=count_verdicts(finding for run in runs for finding in run.findings),
+    )
+
+
+def explorers(studio: Studio) -> Iterator[File]:
+    """A page for each thing to explore in a reproduction."""
+    for pick, reproduced in studio.library.reproduced:
+        for explorer in EXPLORERS:
+            if runs := _explored(reproduced, explorer):
+                path = explorer_path(reproduced, explorer)
+                figure = next((figure for figure in runs[0].figures if figure.name == explorer.name), None)
+                values = {"pick": pick, "explorer": explorer, "runs": runs, "figure": figure, "data_path": data_path}
+                yield studio.page(path, "explorer.md.j2", meta={"title": explorer.title, "hide": WIDE}, **values)
+
+
+def _explored(reproduced: Reproduced, explorer: Explorer) -> list[Run]:
+    return [run for run in reproduced.runs if explorer.name in run.data]
+
+
+def explorer_path(reproduced: Reproduced, explorer: Explorer) -> str:
+    """The source of an explorer's page."""
+    return f"explore/{reproduced.name}/{explorer.name}.md"
+
+
+def data_path(run: Run, explorer: Explorer) -> str:
+    """Where the data that an explorer draws lies on the site."""
+    return f"assets/data/{run.reproduction}/{run.key}.{explorer.name}.js"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A way to divide the picks: its folder, the index page's title and lede, and what a page of it says above."""
+
+    folder: str
+    title: str
+    lede: str
+    eyebrow: str
+
+
+SHELVES = {
+    "tags": Shelf("tags", "Tags", "What the picks are about.", "Tag"),
+    "kinds": Shelf("kinds", "Kinds of papers", "Methods, analyses, tools and the rest.", "Kind"),
+    "authors": Shelf("authors", "Authors", "Everyone who wrote one of the picks.", "Author"),
+    "venues": Shelf("venues", "Venues", "Where the picks were published, if anywhere beside arXiv.", "Venue"),
+    "months": Shelf("months", "Months", "The picks by month.", "Month"),
+}
+
+
+def groups(studio: Studio) -> Iterator[File]:
+    """Pages of tags, kinds, authors, venues and months, and an index of each."""
+    library = studio.library
+    members = {
+        "tags": library.by_tag(),
+        "kinds": library.by_kind(),
+        "authors": library.by_author(),
+        "venues": library.by_venue(),
+        "months": library.by_month(),
+    }
+    for folder, found in members.items():
+        yield from _shelf(studio, SHELVES[folder], found)
+
+
+def _shelf(studio: Studio, shelf: Shelf, found: Sequence[Group]) -> Iterator[File]:
+    index = f"{shelf.folder}/index.md"
+    more = {other.title: f"{other.folder}/index.md" for other in SHELVES.values() if other is not shelf}
+    meta = {"hide": WIDE, "search": UNSEARCHED, "title": shelf.title}
+    listed = {"title": shelf.title, "lede": shelf.lede, "folder": shelf.folder, "groups": found, "more": more}
+    yield studio.page(index, "groups.md.j2", meta=meta, **listed)
+    for group in found:
+        if shelf.folder == "authors" and len(group.picks) == 1:
+            continue
+        path = f"{shelf.folder}/{group.slug}.md"
+        meta = {"title": group.name, "hide": WIDE, "search": UNSEARCHED, "description": group.description or group.name}
+        downloads = _downloads(shelf, group)
+        values: dict[str, Any] = {"group": group, "index": index, "eyebrow": shelf.eyebrow, "downloads": downloads}
+        yield studio.page(path, "group.md.j2", meta=meta | {"feed": downloads.get("Atom feed")}, **values)
+
+
+def _downloads(shelf: Shelf, group: Group) -> dict[str, str]:
+    """What can be followed and taken away: tags have a feed and a bibliography."""
+    if shelf.folder != "tags":
+        return {}
+    return {"Atom feed": f"tags/{group.slug}.xml", "BibTeX": f"tags/{group.slug}.bib"}
