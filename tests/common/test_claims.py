@@ -60,6 +60,8 @@ def verdict(claims, value, interval=None, per_seed=(), control=0.0):
         (0.2, (0.1, 0.28), (), 0.1, "not reproduced"),
         (0.2, (0.1, 0.28), (), 0.9, "not reproduced"),  # a passing control cannot save a claim that fails
         (math.nan, None, (), 0.1, "inconclusive"),
+        (0.0, (math.nan, math.nan), (), 0.1, "inconclusive"),  # one measurement: nothing says how far to trust it
+        (0.9, (math.nan, math.nan), (), 0.1, "inconclusive"),
     ],
 )
 def test_verdicts(claims, value, interval, per_seed, control, expected):
