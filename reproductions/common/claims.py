@@ -172,9 +172,7 @@ def _judge_claim(claim: Claim, metrics: Mapping[str, Metric]) -> Judgement:
 
 
 def _verdict(claim: Claim, check: Check, metric: Metric, control: float | None) -> tuple[str, str]:
-    if math.isnan(metric.value):
-        return INCONCLUSIVE, "the number could not be computed"
-    if any(math.isnan(bound) for bound in metric.interval or ()):
+    if any(map(math.isnan, (metric.value, *(metric.interval or ())))):
         return INCONCLUSIVE, f"too little was measured for an interval (n = {metric.n})"
     if _passes(check, control) and not check.fails_surely(metric):
         return INCONCLUSIVE, f"the control passes the check too ({check})"

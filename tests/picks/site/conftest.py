@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from picks.site.build import build
-from picks.site.library import Library, load_library
+from picks.site.collection import Library, load_library
 from tests.fixtures import mini_site
 
 SITE = "https://picks.example.org/"

@@ -10,8 +10,8 @@ import pytest
 from lxml import etree
 from lxml import html as lxml_html
 
+from picks.site.collection import Library
 from picks.site.feeds import atom, json_feed
-from picks.site.library import Library
 from picks.site.settings import Settings
 from tests.fixtures.mini_site import ATTACK, HOSTILE
 

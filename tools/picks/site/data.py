@@ -10,8 +10,8 @@ from typing import Any
 from picks.errors import UserError
 from picks.papers import Paper
 from picks.site.addresses import Addresses, paper_page
+from picks.site.collection import Library, Pick
 from picks.site.formats import day
-from picks.site.library import Library, Pick
 from picks.site.markup import plain
 from picks.site.results import Finding, Run
 

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from markupsafe import escape
 
 from picks.site.addresses import Addresses, paper_page
+from picks.site.collection import Pick
 from picks.site.formats import found, link_label
-from picks.site.library import Pick
 from picks.site.markup import https, plain
 from picks.site.settings import Settings
 

@@ -11,7 +11,7 @@ from picks.exports.dump import SCHEMA as PAPERS_SCHEMA
 from picks.files import load_yaml
 from picks.site import data, feeds, notebooks, pages
 from picks.site.addresses import Addresses
-from picks.site.library import Pick, load_library
+from picks.site.collection import Pick, load_library
 from picks.site.markup import inert
 from picks.site.pages import EXPLORERS, File, data_path
 from picks.site.settings import load_settings

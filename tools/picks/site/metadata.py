@@ -6,7 +6,7 @@ from typing import Any
 
 from picks.papers import Paper
 from picks.site.addresses import Addresses, paper_page
-from picks.site.library import Pick
+from picks.site.collection import Pick
 from picks.site.results import Reproduced
 
 

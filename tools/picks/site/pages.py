@@ -11,7 +11,7 @@ from picks.check.pages import rule_pages
 from picks.exports import FORMATS
 from picks.site import notebooks
 from picks.site.addresses import paper_page, slug
-from picks.site.library import Group, Pick
+from picks.site.collection import Group, Pick
 from picks.site.markup import front_matter
 from picks.site.metadata import citation_tags, structured_data
 from picks.site.results import Finding, Reproduced, Run, count_verdicts

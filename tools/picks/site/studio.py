@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from picks.site import markup
 from picks.site.addresses import Addresses, paper_page, slug
+from picks.site.collection import Library
 from picks.site.formats import FILTERS
 from picks.site.images import clean_png, size
-from picks.site.library import Library
 from picks.site.results import Figure, Run
 from picks.site.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 
 from picks.errors import UserError
 from picks.papers import load_papers
-from picks.site.library import Library, load_library, newest_first
+from picks.site.collection import Library, load_library, newest_first
 from tests.fixtures.mini_site import HOSTILE, entry, write_entry
 
 
