@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 MIB = 2**20
 
@@ -25,6 +33,15 @@ def downloading(label: str, total_bytes: int) -> Iterator[Callable[[int], None]]
 
 
 @contextmanager
+def counting(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A bar of things done, with the time that is left; yields what is to be called with how many more were done."""
+    done = TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit)
+    with _progress(f"{label}: {total:,} {unit}", done, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda more: progress.update(task, advance=more)
+
+
+@contextmanager
 def working(label: str) -> Iterator[None]:
     """A running clock, for work whose length is not known."""
     with _progress(label, TimeElapsedColumn()) as progress:
@@ -33,7 +50,7 @@ def working(label: str) -> Iterator[None]:
         progress.update(task, total=1, completed=1)
 
 
-def _progress(label: str, *columns: DownloadColumn | TimeElapsedColumn) -> Progress:
+def _progress(label: str, *columns: ProgressColumn) -> Progress:
     """The bar holds on to the stderr of now, so that noise redirected from it meanwhile does not take the bar along."""
     on_terminal = sys.stderr.isatty()
     if not on_terminal:
