@@ -28,6 +28,7 @@ STARTER = (
     "repro",
     "picks/__init__.py",
     "picks/arguments.py",
+    "picks/parser.py",
     "picks/environment.py",
     "picks/installation.py",
     "picks/start.sh",
