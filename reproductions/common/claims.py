@@ -177,7 +177,7 @@ def _verdict(claim: Claim, check: Check, metric: Metric, control: float | None) 
     if _passes(check, control) and not check.fails_surely(metric):
         return INCONCLUSIVE, f"the control passes the check too ({check})"
     if check.holds_surely(metric):
-        return REPRODUCED, f"holds over the whole interval and every seed ({check})"
+        return REPRODUCED, f"holds over the whole interval{' and every seed' if metric.per_seed else ''} ({check})"
     if claim.partial and claim.partial.holds_surely(metric) and not _passes(claim.partial, control):
         return PARTIALLY, f"only the weaker condition holds ({claim.partial})"
     if check.fails_surely(metric):
