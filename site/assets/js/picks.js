@@ -232,7 +232,9 @@ class PickList {
     if (!this.picks.wanted && !this.#state.size && shown <= PickList.#SLICE) return;
     await this.#apply();
     while (this.list.children.length < Math.min(shown, this.#found.length)) this.#drawMore();
-    if (top) scrollTo({ top, behavior: "instant" });
+    if (!top) return;
+    history.scrollRestoration = "manual"; // or the browser goes, when all has loaded, to where it last saw the reader
+    scrollTo({ top, behavior: "instant" });
   }
 
   get #state() {
