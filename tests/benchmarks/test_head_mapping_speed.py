@@ -4,8 +4,6 @@ Plain: for every relation and head, the outputs of all pairs go through the whol
 `tools/test tests/benchmarks -s` prints the figures; only the ratio and the equality of the scores are asserted.
 """
 
-import time
-
 import pytest
 import torch
 
@@ -13,6 +11,7 @@ from reproductions.common.models import load_model
 from reproductions.head_mapping import method
 from reproductions.head_mapping.method import Heads, Hits, Pairs, readout_hits
 from reproductions.head_mapping.relations import load_relations
+from tests.benchmarks.timing import matrix_product_rate, timed
 
 LAYERS = slice(22, 24)  # two layers full of relation heads: the hardest ones for settling early
 LEAST_RATIO = 5  # asserted; about 20 is what two idle cores show, and other work on the machine takes its share
@@ -32,17 +31,6 @@ def plain_hits(heads: Heads, z: torch.Tensor, pairs: Pairs) -> Hits:
                     top = M.argsort(dim=1, descending=sign)[:, :k]
                     hits[rows, layer, head] = (top == pairs.target[rows, None]).any(1)
     return Hits(promoted, suppressed)
-
-
-def timed(function, *arguments):
-    started = time.perf_counter()
-    return function(*arguments), time.perf_counter() - started
-
-
-def matrix_product_rate(n: int = 2048) -> float:
-    """Floating-point operations a second of one large product, the best of five."""
-    a = torch.randn(n, n)
-    return max(2 * n**3 / timed(torch.matmul, a, a)[1] for _ in range(5))
 
 
 @pytest.mark.model
