@@ -20,7 +20,7 @@ pytest.importorskip("playwright", reason="Playwright is not installed")
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from picks.site.build import build
-from tests.fixtures import mini_site
+from tests.fixtures import mini_explorers, mini_site
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = (
@@ -100,6 +100,8 @@ def project(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(json.dumps(head_map()))
     for path in results.glob("*.json"):
         _name_figure(path)
+    for name in (mini_site.NAME, mini_site.HOSTILE_NAME):
+        mini_explorers.add(root / "reproductions" / name / "results")
     return root
 
 

@@ -17,6 +17,8 @@ PAGES = (
     f"papers/{mini_site.HOSTILE}",
     f"explore/{mini_site.NAME}/head_map",
     f"explore/{mini_site.HOSTILE_NAME}/head_map",
+    f"explore/{mini_site.NAME}/features",
+    f"explore/{mini_site.NAME}/flow_graph",
     "reading-path",
     "tags/",
     "tags/circuits",
@@ -84,6 +86,8 @@ def opened(reader, site, size=WIDE, **options) -> list[Page]:
     for page in pages:
         if page.locator("#head-map").count():
             page.locator(".head-scores").first.wait_for()
+        if page.locator("#features, #flow-graph").count():
+            page.locator(".contexts").first.wait_for()
         page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     return pages
 

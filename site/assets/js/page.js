@@ -22,7 +22,7 @@ const Page = (() => {
     });
 
   const SVG = "http://www.w3.org/2000/svg";
-  const SVG_NAMES = new Set(["svg", "rect"]);
+  const SVG_NAMES = new Set(["svg", "g", "rect", "path", "text"]);
 
   /** An element with attributes and children; a text stays text, and what is null is left out. */
   const element = (name, attributes = {}, ...children) => {
@@ -72,9 +72,9 @@ const Page = (() => {
   };
 
   /** Put a state into the address, as a new step of the history or in place of the present one. */
-  const keep = (params, { step = false } = {}) => {
+  const keep = (params, { step = false, hash = location.hash } = {}) => {
     const query = params.toString();
-    const address = location.pathname + (query && `?${query}`) + location.hash;
+    const address = location.pathname + (query && `?${query}`) + hash;
     if (address === location.pathname + location.search + location.hash) return;
     try {
       history[step ? "pushState" : "replaceState"](null, "", address);

@@ -42,6 +42,20 @@ EXPLORERS = (
         "and point at a head to read its scores and examples.",
         "head-map",
     ),
+    Explorer(
+        "features",
+        "Features",
+        "Features of the model, each with the text that makes it active, the tokens that it promotes and suppresses, "
+        "what steering with it writes, and how well every kind of description did.",
+        "features",
+    ),
+    Explorer(
+        "flow_graph",
+        "Flow graph",
+        "Where a feature comes from and where it goes. Choose one to see which features of earlier layers point the "
+        "same way, and which later ones do; each edge carries the cosine of the two directions.",
+        "flow-graph",
+    ),
 )
 
 
