@@ -1,0 +1,221 @@
+"""What steering does, without a judge: what texts are about, whether they still are text, and what comes next.
+
+Whether a text is about a theme, words say that had no part in choosing the theme; whether it still is text, its
+likelihood under the clean model. The probability of a theme's words as the next token needs no sampled text at all.
+
+Shapes: n interventions, t texts of w tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reproductions.common.edits import Edit, final_states, generate, unembed
+from reproductions.common.progress import counting
+from reproductions.common.steering import LOGITS_AT_ONCE
+from reproductions.feature_flow.steering import Editor
+from reproductions.feature_flow.themes import Theme
+
+PROMPTS = ("I think", "We", "The next day", "Everybody knows that")
+OTHER_PROMPTS = ("It is said that", "In the end", "My friend told me", "There was")
+ABOUT = "They spoke of {}, {} and {}, and then of"  # a theme's choosing words, for it to be suppressed
+WRITTEN = 36  # tokens, as in the paper
+AHEAD = 3  # tokens of the clean model that the expected mass is measured along
+ROWS_AT_ONCE = 256  # texts in one pass
+QUANTILE = 0.95  # of unsteered text, which a text about the theme exceeds
+DRAWS = 2000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Steered:
+    """m of an editor's interventions, each with a strength that is a number: NaN is for `kept` to leave out."""
+
+    editor: Editor
+    chosen: tuple[int, ...]  # [m]
+    strengths: Tensor  # [m]
+
+    @classmethod
+    def kept(cls, editor: Editor, strengths: Tensor) -> Steered:
+        """Those of n interventions whose strength [n] was found."""
+        found = strengths.isfinite()
+        return cls(editor, tuple(found.nonzero()[:, 0].tolist()), strengths[found])
+
+    def edits(self, part: Tensor, rows: int = 1) -> dict[str, Edit]:
+        """The edits of a batch in which these of the m [k] have so many rows each."""
+        return self.editor([self.chosen[number] for number in part.tolist()], self.strengths[part], rows)
+
+
+class ExpectedMass:
+    """The probability of a theme's scoring words as the next token: no text is sampled.
+
+    The mean over prompts and over four positions of each: behind the prompt, and behind each of the next three tokens
+    that the clean model finds most likely.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[str]) -> None:
+        rows = [_continued(model, prompt) for prompt in prompts]
+        self.model = model
+        self.tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [prompts, position]
+        ends = torch.tensor([len(row) for row in rows])[:, None]
+        place = torch.arange(self.tokens.shape[1])[None]
+        self._counts = (place >= ends - AHEAD - 1) & (place < ends)
+
+    @torch.no_grad()
+    def __call__(self, themes: Sequence[Theme], steered: Steered | None = None) -> Tensor:
+        """The mass [m, themes] under m interventions; without any the model is as it is, and m is 1."""
+        words = torch.stack([theme.tokens for theme in themes], dim=1).float()
+        rows = len(self.tokens)
+        found = []
+        for part in torch.arange(len(steered.chosen) if steered else 1).split(max(1, ROWS_AT_ONCE // rows)):
+            edits = steered.edits(part, rows) if steered else {}
+            states = final_states(self.model, self.tokens.repeat(len(part), 1), edits)
+            found.append(self._mass(states[self._counts.repeat(len(part), 1)], words).view(len(part), -1, len(themes)))
+        return torch.cat(found).mean(1).cpu()
+
+    def _mass(self, states: Tensor, words: Tensor) -> Tensor:
+        """From states [positions, d_model] and words [vocabulary, themes] to [positions, themes]."""
+        parts = states.split(max(1, LOGITS_AT_ONCE // len(words)))
+        return torch.cat([unembed(self.model, part).float().softmax(-1) @ words.to(part.device) for part in parts])
+
+
+def _continued(model: Any, prompt: str) -> Tensor:
+    """A prompt [position] and the three tokens that the model itself puts behind it."""
+    tokens = model.to_tokens(prompt)[0]
+    for _ in range(AHEAD):
+        following = unembed(model, final_states(model, tokens[None])[0, -1]).argmax()
+        tokens = torch.cat([tokens, following[None]])
+    return tokens.cpu()
+
+
+def prompts_about(theme: Theme) -> list[str]:
+    """Three prompts that bring a theme up, with its choosing words: nine of the ten, three a prompt."""
+    words = theme.named(theme.choosing)
+    return [ABOUT.format(*words[start : start + 3]) for start in range(0, len(words) - 2, 3)]
+
+
+@torch.no_grad()
+def write(
+    model: Any, prompts: Sequence[str], each: int, generator: torch.Generator, steered: Steered | None = None
+) -> Tensor:
+    """Let the model write behind each prompt, `each` times: texts [m, prompts, each, 36] of m interventions.
+
+    Without any the model is as it is, and m is 1. Sampled as `common.edits.generate` does.
+    """
+    m, texts = len(steered.chosen) if steered else 1, []
+    owner = torch.arange(m).repeat_interleave(each)
+    with counting("writing", len(owner) * len(prompts), "texts") as advance:
+        for prompt in map(model.to_tokens, prompts):
+            for part in owner.split(ROWS_AT_ONCE):
+                edits = steered.edits(part) if steered else {}
+                texts.append(generate(model, prompt.repeat(len(part), 1), WRITTEN, generator, edits).cpu())
+                advance(len(part))
+    return torch.cat(texts).view(len(prompts), m, each, WRITTEN).transpose(0, 1)
+
+
+@torch.no_grad()
+def surprise(model: Any, prompts: Sequence[str], texts: Tensor) -> Tensor:
+    """The clean model's mean loss on a text's tokens behind its prompt, in nats: [..., prompts, each, w] to [...]."""
+    found = torch.empty(texts.shape[:-1])
+    for number, prompt in enumerate(map(model.to_tokens, prompts)):
+        own = texts[..., number, :, :]
+        found[..., number, :] = _surprise(model, prompt, own.reshape(-1, own.shape[-1])).view(own.shape[:-1])
+    return found
+
+
+def _surprise(model: Any, prompt: Tensor, texts: Tensor) -> Tensor:
+    """Of texts [t, w]: [t]."""
+    rows = max(1, LOGITS_AT_ONCE // (len(model.W_E) * texts.shape[1]))
+    losses = []
+    for part in texts.split(rows):
+        tokens = torch.cat([prompt.cpu().repeat(len(part), 1), part], dim=1)
+        logits = unembed(model, final_states(model, tokens)[:, prompt.shape[1] - 1 : -1]).float()
+        losses.append(torch.nn.functional.cross_entropy(logits.mT, part.to(logits.device), reduction="none").mean(1))
+    return torch.cat(losses).cpu()
+
+
+def coherence(surprised: Tensor, clean: Tensor) -> Tensor:
+    """exp(-max(0, loss - mean loss of clean text)): 1 for text no stranger than the model's own."""
+    return (clean.mean() - surprised).clamp(max=0).exp()
+
+
+def distinct_pairs(texts: Tensor) -> Tensor:
+    """Distinct-2, the share of a text's pairs of neighbours that are different: [..., w] to [...]; repeats lower it."""
+    pairs = (texts[..., :-1] << 32 | texts[..., 1:]).sort(-1).values
+    return ((pairs[..., 1:] != pairs[..., :-1]).sum(-1) + 1) / pairs.shape[-1]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The clean model's own texts: what other prompts say of a theme by chance, and how likely text is."""
+
+    texts: Tensor  # [prompts, each, w], behind the prompts that are steered
+    others: Tensor  # [t, w], behind other prompts
+    surprise: Tensor  # [prompts, each]
+
+    @classmethod
+    def of(
+        cls, model: Any, prompts: Sequence[str], others: Sequence[str], each: int, generator: torch.Generator
+    ) -> Baseline:
+        """Let the clean model write `each` texts behind every prompt."""
+        texts, elsewhere = (write(model, asked, each, generator)[0] for asked in (prompts, others))
+        return cls(texts, elsewhere.flatten(0, 1), surprise(model, prompts, texts))
+
+    def about(self, measure: Callable[[Tensor], Tensor], texts: Tensor) -> Tensor:
+        """1 where a measure of texts [..., w] exceeds that of 95 % of the texts behind other prompts, else 0: [...].
+
+        measure: `Theme.hits` or `Theme.closeness`.
+        """
+        return (measure(texts) > measure(self.others).quantile(QUANTILE)).float()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How far texts are about a theme, and how far they are text: [...] each."""
+
+    behaviour: Tensor  # 0 or 1, by the share of scoring words
+    closeness: Tensor  # 0 or 1, by the distance to the centroid of the scoring words
+    coherence: Tensor  # 0 to 1
+    distinct: Tensor  # 0 to 1, distinct-2
+
+    @classmethod
+    def of(cls, model: Any, theme: Theme, prompts: Sequence[str], texts: Tensor, baseline: Baseline) -> Scores:
+        """The scores of texts [..., prompts, each, w]."""
+        return cls(
+            behaviour=baseline.about(theme.hits, texts),
+            closeness=baseline.about(theme.closeness, texts),
+            coherence=coherence(surprise(model, prompts, texts), baseline.surprise),
+            distinct=distinct_pairs(texts),
+        )
+
+    @property
+    def amplified(self) -> Tensor:
+        """Behavioral x Coherence."""
+        return self.behaviour * self.coherence
+
+    @property
+    def suppressed(self) -> Tensor:
+        """(1 - Behavioral) x Coherence."""
+        return (1 - self.behaviour) * self.coherence
+
+
+def theme_interval(by_theme: Sequence[Sequence[float]], seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    """The bootstrap interval of the mean over themes of the mean over texts; both are drawn anew.
+
+    by_theme: the values of the texts of each theme; (NaN, NaN) for fewer than two themes.
+    """
+    if len(by_theme) < 2:
+        return math.nan, math.nan
+    random = np.random.default_rng(seed)
+    means = []
+    for _ in range(DRAWS):
+        themes = random.integers(len(by_theme), size=len(by_theme))
+        means.append(np.mean([random.choice(by_theme[theme], len(by_theme[theme])).mean() for theme in themes]))
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

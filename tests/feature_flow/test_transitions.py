@@ -1,0 +1,136 @@
+"""Transition maps on a hand-made case, and where the answer is known."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from reproductions.common.autoencoders.loading import as_topk
+from reproductions.common.autoencoders.shipped import Weights
+from reproductions.feature_flow.matching import (
+    NONE,
+    Matches,
+    MatchingError,
+    directions,
+    hungarian,
+    random_permutation,
+    top_matches,
+    typical_activations,
+)
+from reproductions.feature_flow.transitions import OWN, Explained, TransitionMap, explained
+
+D, LATENTS, K = 32, 40, 3
+
+
+def matches(indices: list[list[int]], n_sources: int, scores: list[list[float]] | None = None) -> Matches:
+    found = torch.tensor(indices)
+    return Matches(torch.ones(found.shape) if scores is None else torch.tensor(scores), found, n_sources)
+
+
+def autoencoder(seed: int = 0):
+    """A small TopK autoencoder of SAELens, random, with the decoder's transpose as the encoder."""
+    generator = torch.Generator().manual_seed(seed)
+    decoder = directions(torch.randn(LATENTS, D, generator=generator))
+    weights = Weights(decoder.T.contiguous(), torch.zeros(LATENTS), decoder, torch.randn(D, generator=generator))
+    return as_topk(weights, K, "tiny/model", "blocks.0.hook_resid_post", "cpu")
+
+
+def rows(sae, tokens: int = 200, seed: int = 1, noise: float = 0.1) -> Tensor:
+    """Sums of some of its directions."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.rand(tokens, LATENTS, generator=generator).topk(K).indices
+    codes = torch.zeros(tokens, LATENTS).scatter_(1, chosen, 5 + torch.rand(tokens, K, generator=generator))
+    return sae.decode(codes) + noise * torch.randn(tokens, D, generator=generator)
+
+
+Z = torch.tensor([[1.0, 2.0, 4.0], [0.0, 0.0, 8.0]])
+
+
+def test_forward_maps_give_and_add_up() -> None:
+    transition = TransitionMap.forward(matches([[3], [0], [3]], n_sources=4))
+    assert transition(Z).tolist() == [[2, 0, 0, 5], [0, 0, 0, 8]]
+
+
+def test_backward_maps_take_and_serve_many() -> None:
+    transition = TransitionMap.backward(matches([[2], [0], [2], [2]], n_sources=3))
+    assert transition(Z).tolist() == [[4, 1, 4, 4], [8, 0, 8, 8]]
+
+
+def test_top_k_maps_add_k_activations_or_weigh_them_by_their_scores() -> None:
+    pairs = matches([[0, 1], [2, 1]], 3, scores=[[1.0, 0.5], [0.25, 0.0]])
+    assert TransitionMap.backward(pairs)(Z).tolist() == [[3, 6], [0, 8]]
+    assert TransitionMap.backward(pairs, scored=True)(Z).tolist() == [[2, 1], [0, 2]]
+
+
+def test_a_match_that_there_is_not_maps_nothing() -> None:
+    missing = matches([[2, 0], [1, NONE], [NONE, NONE]], 3, scores=[[1, 1], [1, math.nan], [math.nan, math.nan]])
+    for scored in (False, True):
+        assert TransitionMap.backward(missing, scored=scored)(Z).tolist() == [[5, 2, 0], [8, 0, 0]]
+
+
+def test_folding_turns_typical_activations_into_typical_activations() -> None:
+    typical_a, typical_b = torch.tensor([1.0, 2.0, 0.0]), torch.tensor([10.0, 6.0, 3.0])
+    transition = TransitionMap.forward(matches([[0], [1], [2]], 3)).folded(typical_a, typical_b)
+    assert transition(torch.stack([typical_a, typical_a / 2])).tolist() == [[10, 6, 0], [5, 3, 0]]
+    assert transition(torch.ones(1, 3)).tolist() == [[10, 3, 0]]
+
+
+def test_the_identity_between_equal_autoencoders_explains_exactly_what_the_autoencoder_does() -> None:
+    sae = autoencoder()
+    x = rows(sae, noise=0.5)
+    identity = TransitionMap.forward(matches([[i] for i in range(LATENTS)], LATENTS))
+    found = explained({"identity": identity}, sae, sae, zip(x.split(60), x.split(60), strict=True))
+    rebuilt = sae(x)
+    expected = 1 - (x - rebuilt).double().square().sum() / (x - x.mean(0)).double().square().sum()
+    own = found[OWN].activations
+    assert found["identity"] == Explained(activations=own, reconstruction=1.0)
+    assert own == pytest.approx(expected.item(), abs=1e-6)
+    assert 0.3 < own < 0.999
+
+
+def test_the_size_of_the_batches_does_not_matter() -> None:
+    a, b = autoencoder(0), autoencoder(1)
+    x_a, x_b = rows(a), rows(b)
+    maps = {"top": TransitionMap.forward(top_matches(a.W_dec, b.W_dec))}
+    whole = explained(maps, a, b, [(x_a, x_b)])
+    parts = explained(maps, a, b, zip(x_a.split(7), x_b.split(7), strict=True))
+    for name in (OWN, "top"):
+        assert parts[name].activations == pytest.approx(whole[name].activations, abs=1e-6)
+        assert parts[name].reconstruction == pytest.approx(whole[name].reconstruction, abs=1e-6)
+
+
+def test_a_shuffled_and_rescaled_site_is_predicted_by_matching_and_folding_and_not_by_a_random_map() -> None:
+    """B has A's directions in another order, and its activations are four times as large."""
+    a = autoencoder()
+    order = torch.randperm(LATENTS, generator=torch.Generator().manual_seed(2))
+    decoder, bias = a.W_dec.data[order], 4 * a.b_dec.data
+    b = as_topk(Weights(decoder.T.contiguous(), torch.zeros(LATENTS), decoder, bias), K, "m", "s", "cpu")
+    x_a = rows(a)
+    x_b = 4 * x_a
+    cosine = TransitionMap.forward(top_matches(a.W_dec, b.W_dec))
+    typical = typical_activations([a.encode(x_a)]), typical_activations([b.encode(x_b)])
+    drawn = random_permutation(a.W_dec, b.W_dec, torch.Generator().manual_seed(3))
+    maps = {
+        "cosine": cosine,
+        "folded": cosine.folded(*typical),
+        "permutation": TransitionMap.forward(hungarian(a.W_dec, b.W_dec)).folded(*typical),
+        "random": TransitionMap.forward(drawn).folded(*typical),
+    }
+    found = explained(maps, a, b, [(x_a, x_b)])
+    assert found["folded"].activations == pytest.approx(found[OWN].activations, abs=0.02)
+    assert found["folded"].reconstruction > 0.98
+    assert found["permutation"] == found["folded"]
+    assert found["random"].activations < 0.2 < found["cosine"].activations < found["folded"].activations - 0.2
+
+
+def test_activations_of_different_tokens_are_refused() -> None:
+    sae = autoencoder()
+    with pytest.raises(MatchingError, match="5 tokens"):
+        explained({}, sae, sae, [(torch.ones(5, D), torch.ones(6, D))])
+
+
+def test_where_nothing_varies_nothing_is_explained() -> None:
+    sae = autoencoder()
+    x = torch.zeros(4, D)
+    assert math.isnan(explained({}, sae, sae, [(x, x)])[OWN].activations)
