@@ -140,6 +140,11 @@ def _unit(rows: Tensor) -> Tensor:
     return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
+def comparable(groups: Sequence[object]) -> list[int]:
+    """The rows whose text can be compared with those of two others of its group."""
+    return [row for row, group in enumerate(groups) if list(groups).count(group) > 2]
+
+
 def chosen(own: float, others: Tensor) -> float:
     """The chance that a text with the score `own` is chosen against two others, drawn from those with scores [n].
 

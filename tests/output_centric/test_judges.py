@@ -12,6 +12,7 @@ from reproductions.output_centric.judges import (
     Library,
     TextJudges,
     chosen,
+    comparable,
     input_score,
     oracle,
     output_scores,
@@ -107,6 +108,11 @@ def test_the_chance_to_be_chosen_is_the_mean_over_all_pairs(others):
 def test_three_texts_at_least_are_needed():
     with pytest.raises(ValueError, match="two other texts"):
         chosen(1.0, torch.tensor([1.0]))
+
+
+def test_who_has_too_few_others_cannot_be_compared():
+    assert comparable(list("abacaabb")) == [0, 1, 2, 4, 5, 6, 7]
+    assert comparable(["a", "a"]) == []
 
 
 def test_any_one_description_is_right_for_a_third_of_the_texts():
