@@ -165,7 +165,7 @@ def _judge_claim(claim: Claim, metrics: Mapping[str, Metric]) -> Judgement:
         return Judgement(claim, NOT_TESTED, claim.not_tested or "")
     metric = _reported(claim.metric, claim, metrics)
     if metric.n == 0:
-        return Judgement(claim, NOT_TESTED, "there is nothing to measure on this model")
+        return Judgement(claim, NOT_TESTED, "nothing was measured: this model or this profile has no such case")
     control = _reported(claim.control, claim, metrics).value if claim.control else None
     verdict, reason = _verdict(claim, claim.check, metric, control)
     return Judgement(claim, verdict, reason, metric.value, metric.interval, control)

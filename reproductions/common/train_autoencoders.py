@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reproductions.common.activations import SiteError, layer_of
-from reproductions.common.autoencoders import shipped
+from reproductions.common.autoencoders import overview, shipped
 from reproductions.common.autoencoders.shipped import AutoencoderError
 from reproductions.common.autoencoders.training import Recipe
 from reproductions.common.catalogue import ModelCard, ModelError, model_card
@@ -162,6 +162,7 @@ def run(plan: Plan) -> None:
             continue
         started = time.monotonic()
         say(f"{label}: {_in_short(_make(workshop, job))} ({time.monotonic() - started:.0f} s)")
+    overview.write(plan.card.name, plan.out)
 
 
 def _in_short(card: dict[str, Any]) -> str:
