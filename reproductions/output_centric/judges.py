@@ -174,8 +174,9 @@ def output_scores(scores: Tensor, groups: Sequence[object], own: Sequence[int] |
 def oracle(words: Words, texts: Tensor, budget: int) -> list[list[int]]:
     """The best that words can do: those that stand out in other texts of the same clamps, [texts, ..., tokens].
 
-    A word stands out by the number of a feature's continuations that hold it, times its share among those of all.
+    A word stands out by how many more of a feature's continuations hold it than of the others' on average, in units of
+    the spread that such a count has by chance; one more than is expected keeps words that occur once from the front.
     """
     held = torch.stack([(words.counts(text.flatten(0, -2)) > 0).float().sum(0) for text in texts])
-    telling = held * held / held.sum(0).clamp(min=1)
-    return [row.topk(budget).indices.tolist() for row in telling]
+    expected = held.mean(0)
+    return [row.topk(budget).indices.tolist() for row in (held - expected) / (expected + 1).sqrt()]

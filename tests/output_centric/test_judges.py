@@ -180,3 +180,12 @@ def test_the_oracle_names_what_stands_out(words):
     found = oracle(words, texts, 1)
 
     assert found == [[int(words.word_of[token])] for token in (30, 31, 32)]
+
+
+def test_the_oracle_prefers_what_recurs_to_what_occurs_once(words):
+    texts = torch.full((3, 4, 5), 1)
+    texts[0, :, 0] = 40  # in every continuation of the first, and in one of each other
+    texts[1:, 0, 0] = 40
+    texts[0, 0, 1] = 41  # once, and nowhere else
+
+    assert oracle(words, texts, 2)[0] == [int(words.word_of[40]), int(words.word_of[41])]
