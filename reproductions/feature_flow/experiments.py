@@ -1,0 +1,293 @@
+"""The paper's first experiments put together: who is matched with whom, what becomes of latents when others go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reproductions.common.activations import activations
+from reproductions.common.autoencoders import load_sae, shipped_sites
+from reproductions.feature_flow import graphs
+from reproductions.feature_flow.deactivation import (
+    FACTORS,
+    Ceiling,
+    Interventions,
+    Losses,
+    Outcome,
+    ceiling,
+    control,
+    next_losses,
+    outcomes,
+    removal,
+    sweep,
+)
+from reproductions.feature_flow.groups import (
+    ATT,
+    MLP,
+    PER_TEXT,
+    RES,
+    Cases,
+    Sample,
+    Texts,
+    active_cases,
+    random_predecessors,
+    sample,
+    sampled_targets,
+)
+from reproductions.feature_flow.matching import (
+    MODULES,
+    Predecessors,
+    directions,
+    hungarian,
+    pearson_matches,
+    predecessors,
+    random_of,
+    random_permutation,
+    top_matches,
+    typical_activations,
+)
+from reproductions.feature_flow.readings import ALL, Readings
+from reproductions.feature_flow.taxonomy import RATE, Null, Thresholds, classify
+from reproductions.feature_flow.transitions import Explained, TransitionMap, explained
+from reproductions.feature_flow.windows import Dictionary, Window, WindowError, shipped_layers
+
+ALIKE = 20  # latents next to each other, in the order of firing rates, among which scores are exchanged
+K = 5  # matches that are kept: the paper removes up to five
+TOP_1, TOP_5, ONE_OF_5, PERMUTED, PEARSON, RANDOM = (
+    "top-1 cosine",
+    "top-5 cosine",
+    "random of 5",
+    "permutation",
+    "Pearson",
+    "random latent",
+)
+SLUGS = {  # of methods, in the names of metrics
+    TOP_1: "top1",
+    TOP_5: "top5",
+    ONE_OF_5: "one_of_5",
+    PERMUTED: "permutation",
+    PEARSON: "pearson",
+    RANDOM: "random",
+}
+SINGLE = (RES, MLP, ATT)  # groups of one predecessor
+
+COSINE_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP = "cosine", "permutation", "Pearson", "random permutation"
+FOLDED = ", folded"
+
+
+# Matching
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """A window, and where the latents of its R_L come from: by cosine, and one to one."""
+
+    window: Window
+    cosine: Predecessors  # K each
+    null: Null
+    thresholds: Thresholds
+
+    @classmethod
+    def of(cls, window: Window, rate: float = RATE, seed: int = 0) -> Matched:
+        """Match without data."""
+        targets, sources = directions(window.after.directions), window.sources
+        null = Null.of(targets, sources, seed=seed)
+        return cls(window, predecessors(targets, sources, K), null, null.thresholds(rate))
+
+    @cached_property
+    def permuted(self) -> Predecessors:
+        """Matches one to one."""
+        targets, sources = directions(self.window.after.directions), self.window.sources
+        return Predecessors(*(hungarian(targets, getattr(sources, module)) for module in MODULES))
+
+    def exchanged(self, rates: Tensor, seed: int = 0) -> Matched:
+        """A control: every latent of R_L [n] has the scores of another that fires about as often."""
+        generator = torch.Generator().manual_seed(seed)
+        order = rates.argsort(stable=True)
+        shuffled = (torch.arange(len(order)) // ALIKE + torch.rand(len(order), generator=generator)).argsort()
+        source = torch.empty_like(order).scatter_(0, order, order[shuffled])
+        scores = {m: getattr(self.cosine, m).scores[source.to(self.cosine.s_R.device)] for m in MODULES}
+        matches = {module: replace(getattr(self.cosine, module), scores=found) for module, found in scores.items()}
+        return Matched(self.window, Predecessors(**matches), self.null, self.thresholds)
+
+    @property
+    def states(self) -> Tensor:
+        """Translated, processed, newborn or unexplained: [n], as an index into `STATES`."""
+        return classify(self.cosine, self.thresholds).cpu()
+
+    @property
+    def graph(self) -> graphs.Window:
+        """The edges above the thresholds."""
+        residual, mlp, attention, after = self.window.sites
+        step = graphs.Step(residual, attention, mlp, after, first(self.cosine), self.thresholds)
+        return graphs.Window((step,))
+
+
+def chosen_layers(model: str, wanted: Sequence[int]) -> list[int]:
+    """The layers to trace, in rising order.
+
+    Raises:
+        WindowError: no autoencoders come with this project for one of them.
+    """
+    there = shipped_layers(model)
+    if not wanted or not set(wanted) <= set(there):
+        has = f"windows around layers {', '.join(map(str, there))}" if there else "no autoencoders"
+        raise WindowError(f"for {model} this project has {has}: choose `windows` from those, or another model")
+    return sorted(set(wanted))
+
+
+def first(found: Predecessors, k: int = 1) -> Predecessors:
+    """The k best of each."""
+    return Predecessors(*(getattr(found, module).first(k) for module in MODULES))
+
+
+# Transition maps
+
+
+def trained_again(model: str, matched: Sequence[Matched], device: str = "cpu") -> tuple[Matched, list[Dictionary]]:
+    """A window whose R_L has a second autoencoder, and that with it; the first window and nothing if none has."""
+    for each in matched:
+        site = each.window.after.site
+        if (site, 1) in shipped_sites(model):
+            return each, [Dictionary(site, load_sae(model, site, seed=1, device=device))]
+    return matched[0], []
+
+
+@torch.no_grad()
+def pairs_of_values(model: Any, window: Window, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """The activations of R_{L-1} and R_L [n, d] at the tokens that are outliers at neither."""
+    before, after = window.residual, window.after
+    found: list[tuple[Tensor, Tensor]] = []
+    for values in activations(model, (before.site, after.site), tokens):
+        a, b = (values[each.site].flatten(0, 1) for each in (before, after))
+        kept = before.ordinary(a) & after.ordinary(b)
+        found.append((a[kept], b[kept]))
+    return torch.cat([a for a, _ in found]), torch.cat([b for _, b in found])
+
+
+def transitions(
+    before: Dictionary, after: Dictionary, learnt: tuple[Tensor, Tensor], tested: tuple[Tensor, Tensor], seed: int = 0
+) -> dict[str, Explained]:
+    """What binary maps from one residual stream's latents to the next one's explain of that (appendix F).
+
+    Folding and correlations are learnt from other values than those that are explained.
+    """
+    a, b = directions(before.directions), directions(after.directions)
+    codes = before.codes(learnt[0]), after.codes(learnt[1])
+    matches = {
+        COSINE_MAP: top_matches(a, b),
+        PERMUTED_MAP: hungarian(a, b),
+        PEARSON_MAP: pearson_matches([codes]),
+        RANDOM_MAP: random_permutation(a, b, torch.Generator().manual_seed(seed)),
+    }
+    unfolded = {way: TransitionMap.forward(found) for way, found in matches.items()}
+    typical = [typical_activations([found]) for found in codes]
+    folded = {way + FOLDED: transition.folded(*typical) for way, transition in unfolded.items()}
+    return explained({**unfolded, **folded}, before.sae, after.sae, [tested])
+
+
+# Experiment 1: groups
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A window on the texts that a seed drew."""
+
+    seed: int
+    matched: Matched
+    found: Sample
+    cases: Cases  # grouped by cosine matches
+    at_random: Cases  # the same latents, grouped by random matches
+
+    def grouped_by(self, found: Predecessors) -> Cases:
+        """The cases, grouped by other matches."""
+        return active_cases(self.found, first(found))
+
+
+def trials(
+    model: Any, matched: Sequence[Matched], readings: Sequence[Readings], texts: Texts, seed: int
+) -> list[Trial]:
+    """One a window, at the same tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = sample(model, [each.window for each in matched], texts, PER_TEXT, seed)
+    found = []
+    for each, read, drawn in zip(matched, readings, samples, strict=True):
+        rates = {module: read.rates(getattr(each.window, module).site) for module in MODULES}
+        strangers = random_predecessors(each.cosine, rates, generator)
+        groups = active_cases(drawn, first(each.cosine)), active_cases(drawn, strangers)
+        found.append(Trial(seed, each, drawn, *groups))
+    return found
+
+
+# Experiment 2: deactivation
+
+
+@dataclass(frozen=True, eq=False)
+class Removed:
+    """What came of removals, by method; of single modules', by `alone(method, module)`."""
+
+    trial: Trial
+    cases: Cases
+    outcomes: Mapping[str, Outcome]
+    single: Tensor  # numbers of those cases, of one predecessor, that the ceiling was sought of
+    ceiling: Ceiling
+    losses: Mapping[str, Losses]  # of the true predecessors and of random latents
+
+    def of(self, method: str) -> Outcome:
+        """What came of a method."""
+        return self.outcomes[method]
+
+
+def remove(model: Any, trial: Trial, readings: Readings, per_token: int, exhaustive: int) -> Removed:
+    """Remove predecessors by every method, of up to so many latents a token.
+
+    The exhaustive search, for latents of one predecessor, and the losses are of up to so many tokens.
+    """
+    generator = torch.Generator().manual_seed(trial.seed)
+    window, cases = trial.matched.window, sampled_targets(trial.cases, per_token, generator)
+    methods = removals(trial, cases, readings, generator)
+    own, strange = methods[TOP_1], methods[RANDOM]
+    modules = {alone(method, m): methods[method].only(m) for method in (TOP_1, RANDOM) for m in MODULES}
+    done = outcomes(model, window, trial.found, {**methods, **modules})
+    tokens = cases.token.unique()
+    few = torch.isin(cases.token, tokens[torch.randperm(len(tokens), generator=generator)[:exhaustive]])
+    single = (few & torch.isin(cases.group, torch.tensor(SINGLE))).nonzero()[:, 0]
+    best = ceiling(model, window, trial.found, cases.select(single))
+    both = few & own.any & strange.any
+    losses = {
+        method: next_losses(model, window, trial.found, each.select(both))
+        for method, each in ((TOP_1, own), (RANDOM, strange))
+    }
+    return Removed(trial, cases, done, single, best, losses)
+
+
+def alone(method: str, module: str) -> str:
+    """What the outcome is called when a method's latent of one module is removed and no other."""
+    return f"{method}, {module} alone"
+
+
+def removals(trial: Trial, cases: Cases, readings: Readings, generator: torch.Generator) -> dict[str, Interventions]:
+    """The interventions of each method."""
+    found, cosine = trial.found, trial.matched.cosine
+    drawn = Predecessors(*(random_of(getattr(cosine, module), generator) for module in MODULES))
+    methods = {
+        TOP_1: removal(found, cases, first(cosine)),
+        TOP_5: removal(found, cases, cosine),
+        ONE_OF_5: removal(found, cases, drawn),
+        PERMUTED: removal(found, cases, trial.matched.permuted),
+        PEARSON: removal(found, cases, first(readings.correlated[ALL])),
+    }
+    return methods | {RANDOM: control(found, methods[TOP_1], generator)}
+
+
+def rescaled(model: Any, removed: Removed, most: int, factors: Sequence[float] = FACTORS) -> dict[float, Tensor]:
+    """z_new / z_old of up to so many cases with one predecessor or more, for each factor that multiplies those."""
+    trial = removed.trial
+    own = removal(trial.found, removed.cases, first(trial.matched.cosine))
+    chosen = own.any.nonzero()[:, 0][:most]
+    return sweep(model, trial.matched.window, trial.found, own.select(chosen), factors)

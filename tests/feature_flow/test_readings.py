@@ -1,0 +1,86 @@
+"""One reading holds what separate passes would find."""
+
+import pytest
+import torch
+
+from reproductions.common.activations import activations
+from reproductions.common.held_out import Excerpt
+from reproductions.feature_flow.matching import MODULES, pearson_matches, typical_activations
+from reproductions.feature_flow.readings import ALL, CORRELATED, halves, read
+from reproductions.feature_flow.windows import Dictionary
+from tests.common.tiny_bridge import tiny_llama
+from tests.feature_flow.tiny_window import tiny_texts, tiny_window
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_llama(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def window(model):
+    return tiny_window(model)
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return tiny_texts(8)
+
+
+@pytest.fixture(scope="module")
+def readings(model, window, texts):
+    return read(model, window, texts)
+
+
+def codes(model, dictionary: Dictionary, tokens):
+    [values] = activations(model, [dictionary.site], tokens)
+    return dictionary.codes(values[dictionary.site].flatten(0, 1))
+
+
+def test_codes_are_those_of_every_token_but_the_first(model, window, texts, readings):
+    for dictionary in (*window.modules, window.after):
+        found = torch.from_numpy(readings.codes[dictionary.site].toarray())
+        torch.testing.assert_close(found, codes(model, dictionary, texts.tokens), atol=1e-4, rtol=1e-4)
+
+
+def test_correlations_are_of_all_texts_or_of_one_kind(model, window, texts, readings):
+    prose = texts.tokens[[kind == "prose" for kind in texts.kinds]]
+    for kind, tokens in ((ALL, texts.tokens), ("prose", prose)):
+        after = codes(model, window.after, tokens)
+        for module in MODULES:
+            expected = pearson_matches([(after, codes(model, getattr(window, module), tokens))], CORRELATED)
+            found = getattr(readings.correlated[kind], module)
+            torch.testing.assert_close(found.scores, expected.scores, equal_nan=True, atol=1e-4, rtol=1e-4)
+
+
+def test_rates_and_typical_activations_are_those_of_the_codes(model, window, texts, readings):
+    found = codes(model, window.after, texts.tokens)
+    site = window.after.site
+
+    torch.testing.assert_close(readings.typical(site), typical_activations([found]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(readings.rates(site), (found > 0).float().mean(0))
+
+
+def test_peaks_are_one_a_text_and_have_their_activations(window, texts, readings):
+    site = window.after.site
+    own = readings.codes[site].toarray()[:, 3].reshape(len(texts.tokens), -1)
+    found = readings.peaks(site, 3, 3)
+
+    assert len({text for text, _ in found}) == len(found) > 1
+    values = [readings.along(site, 3, text, range(position, position + 1))[0] for text, position in found]
+    assert values == sorted(own.max(1), reverse=True)[: len(found)]
+
+
+def test_an_outlier_excites_nothing(model, texts):
+    strict = read(model, tiny_window(model, outlier_norm=0.0), texts)
+
+    assert all(found.nnz == 0 for found in strict.codes.values())
+    assert set(strict.correlated[ALL].mlp.indices.flatten().tolist()) == {-1}
+
+
+def test_halves_share_nothing():
+    excerpts = [Excerpt("novel", str(number)) for number in range(7)]
+    first, second = halves(excerpts)
+
+    assert not set(first) & set(second)
+    assert set(first) | set(second) == set(excerpts)
