@@ -55,24 +55,25 @@ def unembed(model: Any, states: Tensor) -> Tensor:
 def generate(
     model: Any,
     prompts: Tensor,
-    n: int,
-    generator: torch.Generator,
+    uniform: Tensor,
     edits: Mapping[str, Edit] | None = None,
     temperature: float = 0.75,
 ) -> Tensor:
-    """n sampled tokens [batch, n] behind each prompt [batch, position], edited at every position but the first."""
+    """Sampled tokens [batch, n] behind each prompt [batch, position], edited at every position but the first.
+
+    uniform: numbers of [0, 1), [batch, n], each of which draws a token; a text does not depend on its neighbours.
+    """
     cache, tokens, written = DynamicCache(), prompts.to(model.W_E.device), []
     with Edited(model, edits or {}) as edited:
-        for _ in range(n):
+        for drawn in uniform.to(model.W_E.device).split(1, dim=1):
             logits = model.original_model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
             edited.past = cache.get_seq_length()
-            tokens = _sampled(logits / temperature, generator)
+            tokens = _sampled(logits / temperature, drawn)
             written.append(tokens)
     return torch.cat(written, dim=1)
 
 
-def _sampled(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One token a row [batch, 1]: where the cumulative probability passes a uniform number."""
+def _sampled(logits: Tensor, uniform: Tensor) -> Tensor:
+    """One token a row [batch, 1]: where the cumulative probability passes a uniform number [batch, 1]."""
     cumulative = logits.float().softmax(-1).cumsum(-1)
-    drawn = torch.rand(len(logits), 1, generator=generator).to(logits.device) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, drawn).clamp(max=logits.shape[-1] - 1)
+    return torch.searchsorted(cumulative, uniform * cumulative[:, -1:]).clamp(max=logits.shape[-1] - 1)

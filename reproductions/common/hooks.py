@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Self
 
 
@@ -20,7 +21,8 @@ class Hooked:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        self._context = self.model.hooks(fwd_hooks=self.hooks())
+        hooks = self.hooks()
+        self._context = self.model.hooks(fwd_hooks=hooks) if hooks else nullcontext()
         self._context.__enter__()
         return self
 

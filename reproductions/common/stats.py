@@ -45,6 +45,23 @@ def bootstrap_means(values: Sequence[float], seed: int = 0) -> NDArray[np.float6
     return sample[chosen].mean(1)
 
 
+def grouped_means(groups: Sequence[Sequence[float]], seed: int = 0) -> NDArray[np.float64]:
+    """The means of resamples of each group's own values: [groups, DRAWS]."""
+    return np.array([bootstrap_means(values, seed + number) for number, values in enumerate(groups)])
+
+
+def grouped_interval(means: NDArray[np.float64], seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    """The interval of the mean over groups, which are drawn anew as their values were; (NaN, NaN) for fewer than two.
+
+    means: of `grouped_means`, or the differences of two such [groups, DRAWS].
+    """
+    if len(means) < 2:
+        return math.nan, math.nan
+    drawn = np.random.default_rng(seed).integers(len(means), size=means.shape)
+    low, high = np.quantile(np.take_along_axis(means, drawn, 0).mean(0), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def nan_mean(values: Sequence[float]) -> float:
     """The mean of the numbers that could be computed, or NaN where none could."""
     kept = [value for value in values if not math.isnan(value)]

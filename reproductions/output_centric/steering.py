@@ -65,10 +65,11 @@ def write(model: Any, features: Sequence[Feature], to: Tensor, seed: int) -> Wri
     steered, clean = [], []
     with counting("writing", len(rows) * len(PROMPTS), "texts") as advance:
         for prompt in map(model.to_tokens, PROMPTS):
-            clean.append(generate(model, prompt, WRITTEN, generator)[0].cpu())
+            clean.append(generate(model, prompt, torch.rand(1, WRITTEN, generator=generator))[0].cpu())
             for part in torch.arange(len(rows)).split(ROWS_AT_ONCE):
                 edits = clamps([rows[int(row)] for row in part], values[part], 1)
-                steered.append(generate(model, prompt.repeat(len(part), 1), WRITTEN, generator, edits).cpu())
+                uniform = torch.rand(len(part), WRITTEN, generator=generator)
+                steered.append(generate(model, prompt.repeat(len(part), 1), uniform, edits).cpu())
                 advance(len(part))
     texts = torch.cat(steered).view(len(PROMPTS), len(features), len(TARGETS), WRITTEN)
     return Written(texts.permute(1, 2, 0, 3), torch.stack(clean))

@@ -47,14 +47,12 @@ def test_the_model_is_as_it_was_afterwards(model, tokens):
     assert torch.equal(model(tokens), before)
 
 
-def by_hand(model, prompts, n, seed, edits, temperature):
+def by_hand(model, prompts, uniform, edits, temperature):
     """Generation without a cache: the whole text is run again for each token."""
-    generator = torch.Generator().manual_seed(seed)
     text = prompts
-    for _ in range(n):
+    for step in range(uniform.shape[1]):
         logits = unembed(model, final_states(model, text, edits)[:, -1])
-        uniform = torch.rand(len(text), 1, generator=generator)
-        passed = (logits / temperature).softmax(-1).cumsum(-1) < uniform
+        passed = (logits / temperature).softmax(-1).cumsum(-1) < uniform[:, step, None]
         text = torch.cat([text, passed.sum(-1, keepdim=True)], dim=1)
     return text[:, prompts.shape[1] :]
 
@@ -64,22 +62,27 @@ def test_generation_with_a_cache_equals_whole_passes(model, tokens, strength):
     shift = strength * torch.randn(WIDTH, generator=torch.Generator().manual_seed(1))
     edits = {SITE: lambda values: values + shift}
 
-    found = generate(model, tokens, 6, torch.Generator().manual_seed(2), edits)
+    uniform = torch.rand(4, 6, generator=torch.Generator().manual_seed(2))
+    found = generate(model, tokens, uniform, edits)
 
     assert found.shape == (4, 6)
-    assert torch.equal(found, by_hand(model, tokens, 6, 2, edits, 0.75))
+    assert torch.equal(found, by_hand(model, tokens, uniform, edits, 0.75))
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely(model):
     prompt = torch.tensor([[0, 3, 4]])
     likely = (unembed(model, final_states(model, prompt)[:, -1]) / 9.0).softmax(-1)[0]
 
-    drawn = generate(model, prompt.repeat(4000, 1), 1, torch.Generator().manual_seed(0), temperature=9.0)
+    uniform = torch.rand(4000, 1, generator=torch.Generator().manual_seed(0))
+    drawn = generate(model, prompt.repeat(4000, 1), uniform, temperature=9.0)
 
     assert torch.allclose(drawn.flatten().bincount(minlength=51) / 4000, likely, atol=0.03)
 
 
-def test_another_seed_writes_another_text(model, tokens):
-    texts = [generate(model, tokens, 8, torch.Generator().manual_seed(seed), temperature=5.0) for seed in (0, 1)]
+def test_a_text_does_not_depend_on_those_beside_it(model, tokens):
+    uniform = torch.rand(4, 8, generator=torch.Generator().manual_seed(0))
 
-    assert not torch.equal(*texts)
+    together = generate(model, tokens, uniform, temperature=5.0)
+
+    assert torch.equal(together[2:], generate(model, tokens[2:], uniform[2:], temperature=5.0))
+    assert not torch.equal(together, generate(model, tokens, uniform.flip(0), temperature=5.0))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reproductions.common.stats import mean_interval, nan_mean, pearson, spearman
+from reproductions.common.stats import grouped_interval, grouped_means, mean_interval, nan_mean, pearson, spearman
 
 
 def test_correlations_of_known_samples():
@@ -32,3 +32,11 @@ def test_numbers_that_could_not_be_computed_are_left_out():
     assert math.isnan(nan_mean([math.nan]))
     assert mean_interval([1.0, 2.0, math.nan, 3.0]) == mean_interval([1.0, 2.0, 3.0])
     assert all(math.isnan(end) for end in mean_interval([1.0, math.nan]))
+
+
+def test_groups_and_their_values_are_drawn_anew_for_an_interval():
+    low, high = grouped_interval(grouped_means([[0.0, 1.0] * 50, [0.0, 1.0] * 50]))
+    assert 0.40 < low < 0.5 < high < 0.60
+    apart = grouped_interval(grouped_means([[0.0] * 100, [1.0] * 100, [0.0] * 100, [1.0] * 100]))
+    assert apart[0] <= 0.25 and apart[1] >= 0.75
+    assert all(map(math.isnan, grouped_interval(grouped_means([[1.0, 0.0]]))))
