@@ -150,23 +150,24 @@ def _unit(steering: Steering) -> Steering:
 
 
 def conditions(atlas: Atlas, themes: Sequence[Theme], n_layers: int, seed: int) -> dict[str, list[Steering]]:
-    """The ways to amplify each theme that are compared, and their controls."""
+    """The ways to amplify each theme that are compared, and their controls.
+
+    One window spans two layers, which all schedules weight all but alike: then only the constant one is compared.
+    """
     generator = torch.Generator().manual_seed(seed)
-    found: dict[str, list[Steering]] = {way: [] for way in CONDITIONS}
-    for theme in themes:
-        for way, steering in _ways(atlas, theme, n_layers, generator).items():
-            found[way].append(steering)
-    return found
+    every = [_ways(atlas, theme, n_layers, generator) for theme in themes]
+    return {way: [own[way] for own in every] for way in every[0]}
 
 
 def _ways(atlas: Atlas, theme: Theme, n_layers: int, generator: torch.Generator) -> dict[str, Steering]:
     dictionaries, flow = atlas.dictionaries, atlas.flow(theme)
     site, latent = theme.seed.site, theme.seed.latent
     whole = along(CUMULATIVE, flow, dictionaries, atlas.typical)
+    schedules = SCHEDULES if len(atlas.matched) > 1 else {CUMULATIVE: constant}
     return {
         SEED: along(SEED, {site: [latent]}, dictionaries),
         ONE_LAYER: along(ONE_LAYER, at_layer(flow, layer_of(site)), dictionaries, atlas.typical),
-        **{way: whole.scheduled(schedule, n_layers) for way, schedule in SCHEDULES.items()},
+        **{way: whole.scheduled(schedule, n_layers) for way, schedule in schedules.items()},
         REPEATED: repeated_seed(REPEATED, whole, dictionaries[site].directions[latent]),
         RANDOM_GRAPH: random_graph(RANDOM_GRAPH, whole, flow, dictionaries, generator),
     }
@@ -195,8 +196,7 @@ def written(
 ) -> dict[str, list[Scores]]:
     """What the model writes under each way at a target, for each theme [seeds, prompts, each]; NaN where none was."""
     steered = made.at(target)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    texts = torch.stack([write(model, made.prompts, each, generator, steered) for generator in generators], dim=1)
+    texts = write(model, made.prompts, each, seeds, steered)
     coherent = coherence(surprise(model, made.prompts, texts), baseline.surprise)
     nothing = torch.full(texts.shape[1:-1], torch.nan)
     found: dict[str, list[Scores]] = {way: [Scores(*[nothing] * 4) for _ in made.themes] for way in made.ways}
@@ -206,6 +206,15 @@ def written(
         hits, close = (baseline.about(measure, own) for measure in (theme.hits, theme.closeness))
         found[made.ways[way]][place] = Scores(hits, close, coherent[row], distinct_pairs(own))
     return found
+
+
+def examples(model: Any, made: Campaign, target: int, way: str, seed: int) -> list[tuple[Theme, str]]:
+    """One text behind the first prompt for each theme that a way to steer reaches the target for."""
+    others = torch.tensor([name != way for name in made.ways]).repeat(len(made.themes))
+    steered = Steered.kept(amplifier(made.steerings), made.strengths[:, target].masked_fill(others, torch.nan))
+    texts = write(model, made.prompts[:1], 1, [seed], steered)[:, 0, 0, 0]
+    themes = (made.themes[number // len(made.ways)] for number in steered.chosen)
+    return [(theme, made.prompts[0] + model.to_string(text)) for theme, text in zip(themes, texts, strict=True)]
 
 
 def suppressed(model: Any, atlas: Atlas, themes: Sequence[Theme], target: float = QUIET) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -294,7 +295,7 @@ Moment = tuple[tuple[Any, ...], dict[str, Any]]  # what a layer is called with a
 
 
 class _Rerun(_Changed):
-    """Runs layer L alone, once more for each change, at one token of a text that was read up to there."""
+    """Runs layer L alone, once more for each change, at one token of a text that was read once."""
 
     @property
     def layer(self) -> Any:
@@ -303,65 +304,83 @@ class _Rerun(_Changed):
 
     def moments(self, found: Sample, token: Tensor) -> Iterator[tuple[int, Moment]]:
         """Each of the sampled tokens that are named [n], once, with what layer L is called with there."""
-        for number, last, cache in _readings(found, token, self._forward):
-            caught: list[Moment] = []
-            handle = self.layer.register_forward_pre_hook(
-                lambda _, args, kwargs, caught=caught: caught.append(self._branch((args, kwargs), 1)),
-                with_kwargs=True,
-            )
-            self._forward(last, cache)
-            handle.remove()
-            yield number, caught[0]
+        numbers = token.unique()
+        for row in found.row[numbers].unique().tolist():
+            args, kwargs = self._call(found.texts.tokens[row : row + 1])
+            for number in numbers[found.row[numbers] == row].tolist():
+                at = partial(_at, position=int(found.position[number]), layer=self.window.layer)
+                yield number, (tuple(map(at, args)), {name: at(value) for name, value in kwargs.items()})
+
+    def _call(self, tokens: Tensor) -> Moment:
+        """What layer L is called with for a whole text [1, T]; the layers above are not needed."""
+        caught: list[Moment] = []
+        handle = self.layer.register_forward_pre_hook(
+            lambda _, args, kwargs: caught.append((args, kwargs)), with_kwargs=True
+        )
+        tokens, cache = tokens.to(self.model.W_E.device), DynamicCache()
+        self.model(tokens, stop_at_layer=self.window.layer + 1, past_key_values=cache, use_cache=True)
+        handle.remove()
+        return caught[0]
 
     def run(self, moment: Moment, changes: Tensor) -> Tensor:
         """R_L [n, d] at the token with changes [n, 3, d]."""
-        (args, kwargs), self.changes = self._branch(moment, len(changes)), changes
-        self.layer(*args, **kwargs)
+        (hidden, *args), kwargs = moment
+        own = partial(self._own, n=len(changes))
+        self.changes = changes
+        self.layer(hidden.expand(len(changes), -1, -1), *map(own, args), **{k: own(v) for k, v in kwargs.items()})
         self.changes = None
         return self.after
 
-    def _forward(self, tokens: Tensor, cache: Cache) -> None:
-        """Up to layer L; the layers above are not needed."""
-        self.changes = None
-        tokens = tokens.to(self.model.W_E.device)
-        self.model(tokens, stop_at_layer=self.window.layer + 1, past_key_values=cache, use_cache=True)
-
-    def _branch(self, moment: Moment, n: int) -> Moment:
-        """The same call with n rows and a cache of its own; what is shared by all rows stays as it is."""
-        args, kwargs = moment
-        hidden = args[0].expand(n, -1, -1)
-        return (hidden, *(self._own(arg, n) for arg in args[1:])), {k: self._own(v, n) for k, v in kwargs.items()}
-
     def _own(self, value: Any, n: int) -> Any:
+        """A cache for n rows; what is shared by all rows stays as it is."""
         return repeated(value, n, [self.window.layer]) if isinstance(value, Cache) else value
+
+
+def _at(value: Any, position: int, layer: int) -> Any:
+    """The part at one position of what a layer was called with for a text of T tokens.
+
+    Tensors are [1, T, ...], masks [1, 1, T, T]; of a cache, what was there before the position.
+    """
+    if isinstance(value, tuple):
+        return tuple(_at(part, position, layer) for part in value)
+    if isinstance(value, Cache):
+        before = _with_own(value, [layer])
+        before.layers[layer].crop(position - value.get_seq_length(layer))
+        return before
+    if isinstance(value, Tensor):
+        here = slice(position, position + 1)
+        return value[:, :, here, : position + 1] if value.ndim == 4 else value[:, here]
+    return value
 
 
 def repeated(cache: Any, n: int, layers: Sequence[int]) -> Any:
     """A cache to go on from n times, without touching the one it was made of: these layers of it are its own."""
-    own = copy.copy(cache)
-    own.layers = list(cache.layers)
+    own = _with_own(cache, layers)
     for layer in layers:
-        own.layers[layer] = copy.copy(cache.layers[layer])
         own.layers[layer].batch_repeat_interleave(n)
     return own
 
 
-def _readings(
-    found: Sample, token: Tensor, forward: Callable[[Tensor, Cache], object]
-) -> Iterator[tuple[int, Tensor, Cache]]:
-    """Each named token of the sample, in the order of the texts: its number, itself [1, 1], and what was read before.
+def _with_own(cache: Any, layers: Sequence[int]) -> Any:
+    """The same cache; what is done to these layers of it leaves the first one as it is."""
+    own = copy.copy(cache)
+    own.layers = list(cache.layers)
+    for layer in layers:
+        own.layers[layer] = copy.copy(cache.layers[layer])
+    return own
 
-    `forward` reads tokens into the cache; whoever gets a token must read it, too.
-    """
+
+def _readings(model: Any, found: Sample, token: Tensor) -> Iterator[tuple[int, Tensor, Cache]]:
+    """Each named token, in the order of the texts: its number, itself [1, 1], and what was read before it."""
     row, cache, read = -1, DynamicCache(), 0
     for number in token.unique().tolist():  # a sample is sorted by text and position
         if row != (row := int(found.row[number])):
             cache, read = DynamicCache(), 0
         position = int(found.position[number])
         if position > read:
-            forward(found.texts.tokens[row : row + 1, read:position], cache)
+            _read(model, found.texts.tokens[row : row + 1, read:position], cache)
         yield number, found.texts.tokens[row : row + 1, position : position + 1], cache
-        read = position + 1
+        read = position
 
 
 @dataclass(frozen=True)
@@ -378,16 +397,23 @@ class Losses:
 
 
 @torch.no_grad()
-def next_losses(model: Any, window: Window, found: Sample, removed: Interventions) -> Losses:
+def next_losses(model: Any, window: Window, found: Sample, methods: Mapping[str, Interventions]) -> dict[str, Losses]:
     """The loss of the very next token under interventions, through all layers above; the paper's measure of impact.
 
     A case at a text's last position has no next token and is NaN. Effects on tokens further on are not counted.
     """
+    joined = _joined(list(methods.values()))
+    losses = _losses(model, window, found, joined)
+    parts = (side.split([len(each) for each in methods.values()]) for side in (losses.clean, losses.edited))
+    return {name: Losses(*part) for name, *part in zip(methods, *parts, strict=True)}
+
+
+def _losses(model: Any, window: Window, found: Sample, removed: Interventions) -> Losses:
     clean, edited = (torch.full((len(removed),), torch.nan) for _ in range(2))
     inside = found.position[removed.cases.token] < found.texts.tokens.shape[1] - 1
     token = removed.cases.token
     with _Changed(model, window) as changed:
-        for number, last, cache in _readings(found, token[inside], lambda tokens, cache: _read(model, tokens, cache)):
+        for number, last, cache in _readings(model, found, token[inside]):
             following = found.texts.tokens[found.row[number], found.position[number] + 1]
             rows = (token == number).nonzero()[:, 0]
             changes = removed.select(rows).changes(window)
@@ -397,7 +423,6 @@ def next_losses(model: Any, window: Window, found: Sample, removed: Intervention
             losses = -unembed(model, states[:, -1]).log_softmax(-1)[:, following].cpu()
             clean[rows], edited[rows] = losses[0], losses[1:]
             changed.changes = None
-            _read(model, last, cache)
     return Losses(clean, edited)
 
 

@@ -8,12 +8,10 @@ Shapes: n interventions, t texts of w tokens.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,14 +21,13 @@ from reproductions.common.steering import LOGITS_AT_ONCE
 from reproductions.feature_flow.steering import Editor
 from reproductions.feature_flow.themes import Theme
 
-PROMPTS = ("I think", "We", "The next day", "Everybody knows that")
-OTHER_PROMPTS = ("It is said that", "In the end", "My friend told me", "There was")
+PROMPTS = ("I think that", "We have always", "The next day", "People say that")
+OTHER_PROMPTS = ("It is said", "In the end", "My friend told", "There was another")
 ABOUT = "They spoke of {}, {} and {}, and then of"  # a theme's choosing words, for it to be suppressed
 WRITTEN = 36  # tokens, as in the paper
 AHEAD = 3  # tokens of the clean model that the expected mass is measured along
 ROWS_AT_ONCE = 256  # texts in one pass
 QUANTILE = 0.95  # of unsteered text, which a text about the theme exceeds
-DRAWS = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class ExpectedMass:
     """
 
     def __init__(self, model: Any, prompts: Sequence[str]) -> None:
-        rows = [_continued(model, prompt) for prompt in prompts]
+        rows = _continued(model, prompts)
         self.model = model
         self.tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [prompts, position]
         ends = torch.tensor([len(row) for row in rows])[:, None]
@@ -85,13 +82,15 @@ class ExpectedMass:
         return torch.cat([unembed(self.model, part).float().softmax(-1) @ words.to(part.device) for part in parts])
 
 
-def _continued(model: Any, prompt: str) -> Tensor:
-    """A prompt [position] and the three tokens that the model itself puts behind it."""
-    tokens = model.to_tokens(prompt)[0]
+def _continued(model: Any, prompts: Sequence[str]) -> list[Tensor]:
+    """Prompts, [position] each, and the three tokens that the model itself puts behind them."""
+    rows = [model.to_tokens(prompt)[0].cpu() for prompt in prompts]
     for _ in range(AHEAD):
-        following = unembed(model, final_states(model, tokens[None])[0, -1]).argmax()
-        tokens = torch.cat([tokens, following[None]])
-    return tokens.cpu()
+        ends = [len(row) - 1 for row in rows]
+        states = final_states(model, torch.nn.utils.rnn.pad_sequence(rows, batch_first=True))[range(len(rows)), ends]
+        following = unembed(model, states).argmax(-1, keepdim=True).cpu()
+        rows = [torch.cat(pair) for pair in zip(rows, following, strict=True)]
+    return rows
 
 
 def prompts_about(theme: Theme) -> list[str]:
@@ -102,21 +101,32 @@ def prompts_about(theme: Theme) -> list[str]:
 
 @torch.no_grad()
 def write(
-    model: Any, prompts: Sequence[str], each: int, generator: torch.Generator, steered: Steered | None = None
+    model: Any, prompts: Sequence[str], each: int, seeds: Sequence[int], steered: Steered | None = None
 ) -> Tensor:
-    """Let the model write behind each prompt, `each` times: texts [m, prompts, each, 36] of m interventions.
+    """Let the model write behind each prompt, `each` times a seed: texts [m, seeds, prompts, each, 36].
 
-    Without any the model is as it is, and m is 1. Sampled as `common.edits.generate` does.
+    m interventions; without any the model is as it is, and m is 1. A pass takes all prompts of one length together.
     """
-    m, texts = len(steered.chosen) if steered else 1, []
-    owner = torch.arange(m).repeat_interleave(each)
-    with counting("writing", len(owner) * len(prompts), "texts") as advance:
-        for prompt in map(model.to_tokens, prompts):
-            for part in owner.split(ROWS_AT_ONCE):
-                edits = steered.edits(part) if steered else {}
-                texts.append(generate(model, prompt.repeat(len(part), 1), WRITTEN, generator, edits).cpu())
-                advance(len(part))
-    return torch.cat(texts).view(len(prompts), m, each, WRITTEN).transpose(0, 1)
+    m = len(steered.chosen) if steered else 1
+    tokens = [model.to_tokens(prompt)[0] for prompt in prompts]
+    uniform = torch.stack([_uniform((m, len(prompts), each, WRITTEN), seed) for seed in seeds], dim=1)
+    texts = torch.empty(uniform.shape, dtype=torch.long)
+    with counting("writing", texts[..., 0].numel(), "texts") as advance:
+        for length in sorted(set(map(len, tokens))):
+            alike = [number for number, row in enumerate(tokens) if len(row) == length]
+            asked = torch.stack([tokens[number] for number in alike]).repeat_interleave(each, 0).repeat(len(seeds), 1)
+            drawn = uniform[:, :, alike].flatten(1, 3)  # [m, rows, 36]
+            written = []
+            for owner in torch.arange(m).split(max(1, ROWS_AT_ONCE // len(asked))):
+                edits = steered.edits(owner, len(asked)) if steered else {}
+                written.append(generate(model, asked.repeat(len(owner), 1), drawn[owner].flatten(0, 1), edits).cpu())
+                advance(len(owner) * len(asked))
+            texts[:, :, alike] = torch.cat(written).view(m, len(seeds), len(alike), each, WRITTEN)
+    return texts
+
+
+def _uniform(shape: tuple[int, ...], seed: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @torch.no_grad()
@@ -160,11 +170,9 @@ class Baseline:
     surprise: Tensor  # [prompts, each]
 
     @classmethod
-    def of(
-        cls, model: Any, prompts: Sequence[str], others: Sequence[str], each: int, generator: torch.Generator
-    ) -> Baseline:
+    def of(cls, model: Any, prompts: Sequence[str], others: Sequence[str], each: int, seed: int) -> Baseline:
         """Let the clean model write `each` texts behind every prompt."""
-        texts, elsewhere = (write(model, asked, each, generator)[0] for asked in (prompts, others))
+        texts, elsewhere = write(model, (*prompts, *others), each, [seed])[0, 0].split([len(prompts), len(others)])
         return cls(texts, elsewhere.flatten(0, 1), surprise(model, prompts, texts))
 
     def about(self, measure: Callable[[Tensor], Tensor], texts: Tensor) -> Tensor:
@@ -203,19 +211,3 @@ class Scores:
     def suppressed(self) -> Tensor:
         """(1 - Behavioral) x Coherence."""
         return (1 - self.behaviour) * self.coherence
-
-
-def theme_interval(by_theme: Sequence[Sequence[float]], seed: int = 0, level: float = 0.95) -> tuple[float, float]:
-    """The bootstrap interval of the mean over themes of the mean over texts; both are drawn anew.
-
-    by_theme: the values of the texts of each theme; (NaN, NaN) for fewer than two themes.
-    """
-    if len(by_theme) < 2:
-        return math.nan, math.nan
-    random = np.random.default_rng(seed)
-    means = []
-    for _ in range(DRAWS):
-        themes = random.integers(len(by_theme), size=len(by_theme))
-        means.append(np.mean([random.choice(by_theme[theme], len(by_theme[theme])).mean() for theme in themes]))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -76,7 +76,13 @@ SLUGS = {  # of methods, in the names of metrics
 }
 SINGLE = (RES, MLP, ATT)  # groups of one predecessor
 
-COSINE_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP = "cosine", "permutation", "Pearson", "random permutation"
+COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP = (
+    "cosine",
+    "cosine, backward",
+    "permutation",
+    "Pearson",
+    "random permutation",
+)
 FOLDED = ", folded"
 
 
@@ -186,6 +192,7 @@ def transitions(
         RANDOM_MAP: random_permutation(a, b, torch.Generator().manual_seed(seed)),
     }
     unfolded = {way: TransitionMap.forward(found) for way, found in matches.items()}
+    unfolded[BACKWARD_MAP] = TransitionMap.backward(top_matches(b, a))
     typical = [typical_activations([found]) for found in codes]
     folded = {way + FOLDED: transition.folded(*typical) for way, transition in unfolded.items()}
     return explained({**unfolded, **folded}, before.sae, after.sae, [tested])
@@ -259,10 +266,7 @@ def remove(model: Any, trial: Trial, readings: Readings, per_token: int, exhaust
     single = (few & torch.isin(cases.group, torch.tensor(SINGLE))).nonzero()[:, 0]
     best = ceiling(model, window, trial.found, cases.select(single))
     both = few & own.any & strange.any
-    losses = {
-        method: next_losses(model, window, trial.found, each.select(both))
-        for method, each in ((TOP_1, own), (RANDOM, strange))
-    }
+    losses = next_losses(model, window, trial.found, {TOP_1: own.select(both), RANDOM: strange.select(both)})
     return Removed(trial, cases, done, single, best, losses)
 
 

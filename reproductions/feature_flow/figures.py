@@ -131,28 +131,41 @@ def sweep(found: Mapping[str, Mapping[float, Tensor]]) -> Figure:
 
 
 def steering(gains: Mapping[str, Mapping[float, float]], metrics: Metrics) -> Figure:
-    """Left, how many times likelier a theme's words get at equal KL; right, scores of texts with 95 % intervals."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8))
-    for number, way in enumerate(CONDITIONS):
-        colour, marker = CATEGORICAL[number % len(CATEGORICAL)], MARKERS[number]
-        left.plot(list(gains[way]), list(gains[way].values()), marker=marker, color=colour, label=way)
-        for field, (shape, shift) in FIELDS.items():
-            metric = metrics[f"{field}_{WAYS[way]}"]
-            low, high = metric.interval or (math.nan, math.nan)
-            ends = [[metric.value - low], [high - metric.value]]
-            right.errorbar(metric.value, number + shift, xerr=ends, marker=shape, color=colour, linewidth=0.8)
+    """Left, how many times likelier a theme's words get at equal KL; right, if texts were written, their scores."""
+    written = any(f"amplified_{slug}" in metrics for slug in WAYS.values())
+    figure, axes = plt.subplots(1, 1 + written, figsize=(11 if written else 6.5, 3.8), squeeze=False)
+    left = axes[0, 0]
+    for way, found in gains.items():
+        left.plot(list(found), list(found.values()), label=way, **_style(way))
     left.set(xlabel="KL of the next token, nats", ylabel="log2 of the theme's mass, steered / clean")
     left.legend(fontsize="small")
-    right.set_yticks(range(len(CONDITIONS)), CONDITIONS)
-    right.invert_yaxis()
-    right.set(xlabel="behaviour (circle), coherence (square), their product (diamond)", xlim=(0, 1.05))
+    if written:
+        _texts(axes[0, 1], list(gains), metrics)
     figure.tight_layout()
     return figure
 
 
+def _style(way: str) -> dict[str, Any]:
+    number = CONDITIONS.index(way)
+    return {"color": CATEGORICAL[number % len(CATEGORICAL)], "marker": MARKERS[number]}
+
+
+def _texts(axes: Axes, ways: Sequence[str], metrics: Metrics) -> None:
+    """The scores of texts, with 95 % intervals."""
+    for number, way in enumerate(ways):
+        for field, (shape, shift) in FIELDS.items():
+            metric = metrics[f"{field}_{WAYS[way]}"]
+            low, high = metric.interval or (math.nan, math.nan)
+            ends, style = [[metric.value - low], [high - metric.value]], _style(way) | {"marker": shape}
+            axes.errorbar(metric.value, number + shift, xerr=ends, linewidth=0.8, **style)
+    axes.set_yticks(range(len(ways)), ways)
+    axes.invert_yaxis()
+    axes.set(xlabel="behaviour (circle), coherence (square), their product (diamond)", xlim=(0, 1.05))
+
+
 def transitions(metrics: Metrics) -> Figure:
     """The variance that each map explains, for each training of the target's autoencoder."""
-    names = ("own_code", "cosine", "permutation", "pearson", "cosine_unfolded", "random_permutation")
+    names = ("own_code", "cosine", "cosine_backward", "permutation", "pearson", "cosine_unfolded", "random_permutation")
     figure, axes = plt.subplots(figsize=(6.5, 2.8))
     for row, slug in enumerate(names):
         values = metrics[f"explained_{slug}"].per_seed

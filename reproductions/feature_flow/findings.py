@@ -19,6 +19,7 @@ from reproductions.common.claims import Interval, Metric
 from reproductions.common.stats import bootstrap_means, mean_interval, nan_mean
 from reproductions.feature_flow.deactivation import Losses, by_text
 from reproductions.feature_flow.experiments import (
+    BACKWARD_MAP,
     COSINE_MAP,
     FOLDED,
     ONE_OF_5,
@@ -420,6 +421,7 @@ def transition_metrics(found: Sequence[Mapping[str, Explained]]) -> list[Metric]
         "own_code": OWN,
         "cosine": COSINE_MAP + FOLDED,
         "cosine_unfolded": COSINE_MAP,
+        "cosine_backward": BACKWARD_MAP + FOLDED,
         "permutation": PERMUTED_MAP + FOLDED,
         "pearson": PEARSON_MAP + FOLDED,
         "random_permutation": RANDOM_MAP + FOLDED,
@@ -431,6 +433,7 @@ def transition_metrics(found: Sequence[Mapping[str, Explained]]) -> list[Metric]
         *(Metric(f"explained_{slug}", nan_mean(own), len(own), tuple(own)) for slug, own in values.items()),
         Metric("explained_seed_noise", noise, len(found)),
         _beside_noise("cosine_map_over_permutation", values["cosine"], values["permutation"], noise),
+        _beside_noise("backward_map_over_permutation", values["cosine_backward"], values["permutation"], noise),
         _beside_noise("random_map_over_permutation", values["random_permutation"], values["permutation"], noise),
     ]
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from reproductions.common.claims import Metric
-from reproductions.common.stats import bootstrap_means, nan_mean
+from reproductions.common.stats import grouped_interval, grouped_means, nan_mean
 from reproductions.feature_flow.campaigns import (
     CUMULATIVE,
     ONE_LAYER,
@@ -24,10 +23,11 @@ from reproductions.feature_flow.campaigns import (
     SEED,
     WAYS,
 )
-from reproductions.feature_flow.effects import Scores, theme_interval
+from reproductions.feature_flow.effects import Scores
 from reproductions.feature_flow.findings import NOTHING, over
 
 FIELDS = ("behaviour", "closeness", "coherence", "distinct", "amplified")  # of `Scores`
+COMPARED = (CUMULATIVE, ONE_LAYER, RANDOM_GRAPH)  # by their texts
 ByLayer = Mapping[int, Tensor]
 
 
@@ -41,7 +41,7 @@ def mass_metrics(gains: Mapping[str, Tensor], weakest: Mapping[str, Tensor]) -> 
         return over(metric, [(of[one] - of[other]).tolist()])
 
     return [
-        *(over(f"mass_{slug}", [gains[way].tolist()]) for way, slug in WAYS.items()),
+        *(over(f"mass_{WAYS[way]}", [found.tolist()]) for way, found in gains.items()),
         gap("mass_graph_over_one_layer", weakest, CUMULATIVE, ONE_LAYER),
         gap("mass_random_graph_over_one_layer", weakest, RANDOM_GRAPH, ONE_LAYER),
         gap("mass_graph_over_seed", gains, CUMULATIVE, SEED),
@@ -79,29 +79,32 @@ def _tested(chosen_on: ByLayer, tested_on: ByLayer) -> Tensor:
 
 
 def text_metrics(scores: Mapping[str, Sequence[Scores]]) -> list[Metric]:
-    """What steered texts are like, for each way and theme; scores: [seeds, prompts, texts] each."""
-    amplified = {way: [each.amplified for each in own] for way, own in scores.items()}
+    """What texts are like, for each way and theme; scores: [seeds, prompts, texts] each, {} if none were written."""
+    graph, one_layer, random = ([each.amplified for each in scores.get(way, ())] for way in COMPARED)
     return [
         *(
-            _of_themes(f"{field}_{slug}", [getattr(each, field) for each in scores[way]])
-            for way, slug in WAYS.items()
+            _of_themes(f"{field}_{WAYS[way]}", [getattr(each, field) for each in own])
+            for way, own in scores.items()
             for field in FIELDS
         ),
-        _theme_gap("text_graph_over_one_layer", amplified[CUMULATIVE], amplified[ONE_LAYER]),
-        _theme_gap("text_random_graph_over_one_layer", amplified[RANDOM_GRAPH], amplified[ONE_LAYER]),
+        _theme_gap("text_graph_over_one_layer", graph, one_layer),
+        _theme_gap("text_random_graph_over_one_layer", random, one_layer),
     ]
 
 
 def text_table(metrics: Mapping[str, Metric]) -> list[tuple[str, ...]]:
-    """A row a way to steer: how much likelier its words got, and what its texts are like."""
+    """A row a way to steer: what its texts are like."""
     return [
-        (way, *(f"{metrics[f'{field}_{slug}'].value:.2f}" for field in ("mass", *FIELDS))) for way, slug in WAYS.items()
+        (way, *(f"{metrics[f'{field}_{slug}'].value:.2f}" for field in FIELDS))
+        for way, slug in WAYS.items()
+        if f"{FIELDS[0]}_{slug}" in metrics
     ]
 
 
 def _of_themes(metric: str, values: Sequence[Tensor]) -> Metric:
     by_theme = [each.flatten().tolist() for each in values if not each.isnan().any()]
-    return Metric(metric, _mean(values), sum(map(len, by_theme)), _each_seed(values), theme_interval(by_theme))
+    interval = grouped_interval(grouped_means(by_theme))
+    return Metric(metric, _mean(values), sum(map(len, by_theme)), _each_seed(values), interval)
 
 
 def _theme_gap(metric: str, one: Sequence[Tensor], other: Sequence[Tensor]) -> Metric:
@@ -112,14 +115,11 @@ def _theme_gap(metric: str, one: Sequence[Tensor], other: Sequence[Tensor]) -> M
     one, other = zip(*pairs, strict=True)
     per_seed = tuple(a - b for a, b in zip(_each_seed(one), _each_seed(other), strict=True))
     n = sum(each.numel() for each in (*one, *other))
-    sides = [
-        [bootstrap_means(each.flatten().tolist(), seed) for seed, each in enumerate(side, start)]
+    first, second = (
+        grouped_means([each.flatten().tolist() for each in side], start)
         for side, start in ((one, 0), (other, len(one)))
-    ]
-    gaps = np.array(sides[0]) - np.array(sides[1])
-    drawn = np.random.default_rng(0).integers(len(gaps), size=gaps.shape)
-    low, high = np.quantile(np.take_along_axis(gaps, drawn, 0).mean(0), [0.025, 0.975])
-    return Metric(metric, _mean(one) - _mean(other), n, per_seed, (float(low), float(high)))
+    )
+    return Metric(metric, _mean(one) - _mean(other), n, per_seed, grouped_interval(first - second))
 
 
 def _each_seed(values: Sequence[Tensor]) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from reproductions.feature_flow.campaigns import (
     CONDITIONS,
     CUMULATIVE,
     EXPONENTIAL,
+    LINEAR,
     ONE_LAYER,
     OTHER_GRAPH,
     RANDOM_GRAPH,
@@ -31,7 +32,7 @@ from tests.feature_flow.tiny_window import tiny_texts, tiny_window
 from tests.head_mapping.tiny import VOCABULARY, tiny_llama
 
 PROMPTS = ("w3 w4", "w5 w6 w7")
-LAYERS = 3
+LAYERS = 5
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,15 @@ def themes(atlas):
 
 
 @pytest.fixture(scope="module")
-def ways(atlas, themes):
-    return conditions(atlas, themes, LAYERS, seed=0)
+def ways(model, atlas, themes):
+    """With another window far above, to which nothing flows."""
+    above = Matched.of(tiny_window(model, 4), rate=0.01)
+    return conditions(
+        Atlas([*atlas.matched, above], [*atlas.readings, read(model, above.window, tiny_texts(8))]),
+        themes,
+        LAYERS,
+        seed=0,
+    )
 
 
 def test_controls_are_as_long_as_the_graph_at_every_site(ways):
@@ -111,7 +119,7 @@ def test_all_ways_change_the_next_token_as_much(model, themes, ways):
 def test_what_steers_nothing_is_left_out(model, themes, ways):
     nothing = {**ways, SEED: [Steering(SEED, {}) for _ in themes]}
     made = campaign(model, themes, nothing, (0.02,), PROMPTS)
-    clean = Baseline.of(model, PROMPTS, PROMPTS, 2, torch.Generator().manual_seed(0))
+    clean = Baseline.of(model, PROMPTS, PROMPTS, 2, 0)
 
     gains = made.masses(model)
     texts = campaigns.written(model, made, 0, 2, (0, 1), clean)
@@ -124,7 +132,7 @@ def test_what_steers_nothing_is_left_out(model, themes, ways):
 
 def test_texts_of_a_seed_are_its_own_and_the_same_again(model, themes, ways):
     made = campaign(model, themes, ways, (0.02,), PROMPTS)
-    clean = Baseline.of(model, PROMPTS, PROMPTS, 2, torch.Generator().manual_seed(0))
+    clean = Baseline.of(model, PROMPTS, PROMPTS, 2, 0)
     both, one = (campaigns.written(model, made, 0, 2, seeds, clean)[CUMULATIVE] for seeds in ((0, 1), (1,)))
 
     torch.testing.assert_close(both[0].coherence[1], one[0].coherence[0])
@@ -168,3 +176,21 @@ def test_an_amplifier_of_all_ways_leaves_other_sites_alone(ways):
     for site, edit in edits.items():
         expected = values + 2 * own[site] if site in own else values
         torch.testing.assert_close(edit(values), expected)
+
+
+def test_in_one_window_only_one_schedule_is_compared(atlas, themes):
+    ways = conditions(atlas, themes, LAYERS, seed=0)
+
+    assert set(CONDITIONS) - set(ways) == {EXPONENTIAL, LINEAR}
+
+
+def test_an_example_is_a_text_of_the_theme_it_stands_for(model, themes):
+    towards = [Steering("", {"blocks.4.hook_resid_post": model.W_E[70 + number].detach()}) for number in range(2)]
+    every = [steering for each in towards for steering in (each, Steering("", {}))]
+    strengths = torch.tensor([[1e3], [1e3], [1e3], [torch.nan]])
+    made = campaigns.Campaign(themes, [CUMULATIVE, SEED], every, strengths, PROMPTS)
+
+    texts = campaigns.examples(model, made, 0, CUMULATIVE, 0)
+
+    assert [theme for theme, _ in texts] == themes
+    assert [text.split()[-3:] for _, text in texts] == [["w70"] * 3, ["w71"] * 3]

@@ -152,12 +152,16 @@ def test_a_sweep_passes_through_the_clean_run_and_the_removal(model, window, fou
 
 def test_the_loss_of_the_next_token_is_that_of_the_whole_model_edited(model, window, found, cases):
     removed = removal(found, cases, random_predecessors(k=5))
-    losses = next_losses(model, window, found, removed)
+    half = removed.scaled(0.5)
+    methods = next_losses(model, window, found, {"half": half, "removed": removed})
+    losses = methods["removed"]
     _, edited = edited_one_by_one(model, window, found, removed)
     _, clean = edited_one_by_one(model, window, found, removed.scaled(1.0))
     torch.testing.assert_close(losses.edited, edited, atol=1e-3, rtol=1e-4, equal_nan=True)
     torch.testing.assert_close(losses.clean, clean, atol=1e-3, rtol=1e-4, equal_nan=True)
     assert (edited - clean)[removed.any].abs().nanmean() > 0.01
+    _, edited = edited_one_by_one(model, window, found, half)
+    torch.testing.assert_close(methods["half"].edited, edited, atol=1e-3, rtol=1e-4, equal_nan=True)
 
 
 def test_values_are_averaged_text_by_text(found, cases):

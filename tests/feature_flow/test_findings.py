@@ -9,7 +9,7 @@ import torch
 from scipy.stats import mannwhitneyu
 
 import reproductions.feature_flow as here
-from reproductions.common.claims import Metric, judge, load_claims
+from reproductions.common.claims import NOT_TESTED, Metric, judge, load_claims
 from reproductions.feature_flow import campaigns, experiments, figures, findings, steering_findings
 from reproductions.feature_flow.campaigns import CONDITIONS, CUMULATIVE, RANDOM_GRAPH, Atlas
 from reproductions.feature_flow.deactivation import Outcome
@@ -95,7 +95,7 @@ def taken(model, matched, trials, removed, themes, atlas, ways):
     maps = [experiments.transitions(matched[0].window.residual, b, pairs, pairs) for b in after]
     made = campaigns.campaign(model, themes, ways, (0.01, 0.02), PROMPTS)
     gains = dict(zip(made.ways, made.masses(model).unbind(1), strict=True))
-    clean = Baseline.of(model, PROMPTS, PROMPTS, 2, torch.Generator().manual_seed(0))
+    clean = Baseline.of(model, PROMPTS, PROMPTS, 2, 0)
     texts = campaigns.written(model, made, 1, 2, SEEDS, clean)
     by_layer = [[campaigns.by_layer(model, themes, ways[way], 0.02, PROMPTS)] * 2 for way in (CUMULATIVE, RANDOM_GRAPH)]
     return [
@@ -146,7 +146,8 @@ def test_without_a_second_window_or_training_their_claims_are_not_tested(metrics
 
 
 def _map_names():
-    kinds = (experiments.COSINE_MAP, experiments.PERMUTED_MAP, experiments.PEARSON_MAP, experiments.RANDOM_MAP)
+    names = ("COSINE", "BACKWARD", "PERMUTED", "PEARSON", "RANDOM")
+    kinds = [getattr(experiments, f"{name}_MAP") for name in names]
     return ["own code", *kinds, *(kind + experiments.FOLDED for kind in kinds)]
 
 
@@ -347,3 +348,18 @@ def test_figures_are_drawn(model, matched, trials, removed, metrics, atlas, them
     ]
 
     assert all(figure.axes for figure in drawn)
+
+
+def test_without_texts_their_claim_is_not_tested_and_their_panel_not_drawn(metrics):
+    kept = {
+        name: metric for name, metric in metrics.items() if not name.startswith(("text_", *steering_findings.FIELDS))
+    }
+    kept |= {metric.name: metric for metric in steering_findings.text_metrics({})}
+
+    claims = load_claims(Path(here.__file__).with_name("claims.yml"))
+    verdicts = {judgement.claim.id: judgement.verdict for judgement in judge(claims, kept)}
+
+    assert verdicts["C8b"] == NOT_TESTED and verdicts["C8"] != NOT_TESTED
+    assert steering_findings.text_table(kept) == []
+    assert len(figures.steering({CUMULATIVE: {0.25: 1.0, 0.5: 2.0}}, kept).axes) == 1
+    assert len(steering_findings.text_table(metrics)) == len(CONDITIONS)

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from reproductions.common.edits import Edited, final_states, unembed
+from reproductions.common.edits import Edited, final_states, generate, unembed
 from reproductions.common.steering import Divergence
 from reproductions.feature_flow import effects, steering
-from reproductions.feature_flow.effects import Baseline, ExpectedMass, Scores, Steered, surprise, theme_interval, write
+from reproductions.feature_flow.effects import Baseline, ExpectedMass, Scores, Steered, surprise, write
 from reproductions.feature_flow.graphs import Node, Step
 from reproductions.feature_flow.graphs import Window as GraphWindow
 from reproductions.feature_flow.matching import predecessors, top_matches
@@ -270,10 +270,19 @@ def test_texts_are_written_by_the_steered_model(model, windows, dictionaries):
     editor = amplifier([away, towards])
     chosen = Steered.kept(editor, torch.tensor([torch.nan, 1e3]))
     assert chosen.chosen == (1,)
-    texts = write(model, PROMPTS, 3, torch.Generator().manual_seed(0), chosen)
-    assert texts.shape == (1, 2, 3, effects.WRITTEN) and (texts == 77).all()
-    clean = write(model, PROMPTS, 3, torch.Generator().manual_seed(0))
+    texts = write(model, PROMPTS, 3, [0, 1], chosen)
+    assert texts.shape == (1, 2, 2, 3, effects.WRITTEN) and (texts == 77).all()
+    clean = write(model, PROMPTS, 3, [0])
     assert len(clean.unique()) > 5
+
+
+def test_texts_behind_prompts_of_many_lengths_are_in_the_places_of_their_prompts(model):
+    shorter, longer = "w5", "w5 w6 w7"
+    found = write(model, (longer, shorter, longer), 2, [3])[0, 0]
+    uniform = torch.rand(3, 2, effects.WRITTEN, generator=torch.Generator().manual_seed(3))
+    for number, prompt in enumerate((longer, shorter, longer)):
+        alone = generate(model, model.to_tokens(prompt).repeat(2, 1), uniform[number])
+        assert torch.equal(found[number], alone)
 
 
 def test_surprise_is_the_mean_loss_behind_the_prompt(model):
@@ -294,8 +303,7 @@ def test_strange_text_is_incoherent_and_repeats_are_not_distinct():
 
 
 def test_behaviour_is_more_of_the_theme_than_other_prompts_bring(model, theme):
-    generator = torch.Generator().manual_seed(0)
-    baseline = Baseline.of(model, PROMPTS, ("w8 w9",), 20, generator)
+    baseline = Baseline.of(model, PROMPTS, ("w8 w9",), 20, 0)
     assert baseline.others.shape == (20, effects.WRITTEN)
     full = 10 + torch.tensor(theme.scoring)[torch.arange(effects.WRITTEN) % len(theme.scoring)]
     texts = torch.stack([full, torch.full_like(full, 900)])[:, None, None].expand(2, 2, 1, -1)
@@ -305,11 +313,3 @@ def test_behaviour_is_more_of_the_theme_than_other_prompts_bring(model, theme):
     assert scores.suppressed[0].eq(0).all() and torch.equal(scores.suppressed[1], scores.coherence[1])
     assert baseline.about(theme.hits, baseline.others).mean() <= 0.05
     assert baseline.about(theme.closeness, texts)[0].eq(1).all()
-
-
-def test_themes_and_texts_are_drawn_anew_for_an_interval():
-    low, high = theme_interval([[0.0, 1.0] * 50, [0.0, 1.0] * 50])
-    assert 0.40 < low < 0.5 < high < 0.60
-    apart = theme_interval([[0.0] * 100, [1.0] * 100, [0.0] * 100, [1.0] * 100])
-    assert apart[0] <= 0.25 and apart[1] >= 0.75
-    assert all(map(math.isnan, theme_interval([[1.0, 0.0]])))
