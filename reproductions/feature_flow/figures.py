@@ -165,7 +165,16 @@ def _texts(axes: Axes, ways: Sequence[str], metrics: Metrics) -> None:
 
 def transitions(metrics: Metrics) -> Figure:
     """The variance that each map explains, for each training of the target's autoencoder."""
-    names = ("own_code", "cosine", "cosine_backward", "permutation", "pearson", "cosine_unfolded", "random_permutation")
+    names = (
+        "own_code",
+        "cosine",
+        "cosine_backward",
+        "permutation",
+        "pearson",
+        "cosine_unfolded",
+        "permutation_unfolded",
+        "random_permutation",
+    )
     figure, axes = plt.subplots(figsize=(6.5, 2.8))
     for row, slug in enumerate(names):
         values = metrics[f"explained_{slug}"].per_seed

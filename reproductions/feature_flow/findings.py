@@ -414,8 +414,8 @@ def loss_metrics(removed: Sequence[Removed]) -> list[Metric]:
 def transition_metrics(found: Sequence[Mapping[str, Explained]]) -> list[Metric]:
     """Variance explained by maps, one entry for each training of R_L's autoencoder.
 
-    The interval of a difference between maps is as wide, on both sides, as another training moves the cosine map's own
-    value: a gap within that is seed noise.
+    The interval of a difference between maps is as wide, on both sides, as another training moves the folded cosine
+    map's own value: a gap within that is seed noise.
     """
     names = {
         "own_code": OWN,
@@ -423,22 +423,31 @@ def transition_metrics(found: Sequence[Mapping[str, Explained]]) -> list[Metric]
         "cosine_unfolded": COSINE_MAP,
         "cosine_backward": BACKWARD_MAP + FOLDED,
         "permutation": PERMUTED_MAP + FOLDED,
+        "permutation_unfolded": PERMUTED_MAP,
         "pearson": PEARSON_MAP + FOLDED,
         "random_permutation": RANDOM_MAP + FOLDED,
+        "random_permutation_unfolded": RANDOM_MAP,
     }
     values = {slug: [each[way].activations for each in found] for slug, way in names.items()}
     spread = max(values["cosine"]) - min(values["cosine"])
     noise = spread if len(found) > 1 else math.nan
+
+    def gap(one: str, other: str) -> list[float]:
+        return [a - b for a, b in zip(values[one], values[other], strict=True)]
+
     return [
         *(Metric(f"explained_{slug}", nan_mean(own), len(own), tuple(own)) for slug, own in values.items()),
         Metric("explained_seed_noise", noise, len(found)),
-        _beside_noise("cosine_map_over_permutation", values["cosine"], values["permutation"], noise),
-        _beside_noise("backward_map_over_permutation", values["cosine_backward"], values["permutation"], noise),
-        _beside_noise("random_map_over_permutation", values["random_permutation"], values["permutation"], noise),
+        _beside_noise("cosine_map_over_permutation", gap("cosine", "permutation"), noise),
+        _beside_noise("backward_map_over_permutation", gap("cosine_backward", "permutation"), noise),
+        _beside_noise("random_map_over_permutation", gap("random_permutation", "permutation"), noise),
+        _beside_noise("unfolded_map_over_permutation", gap("cosine_unfolded", "permutation_unfolded"), noise),
+        _beside_noise(
+            "unfolded_random_over_permutation", gap("random_permutation_unfolded", "permutation_unfolded"), noise
+        ),
     ]
 
 
-def _beside_noise(metric: str, one: Sequence[float], other: Sequence[float], noise: float) -> Metric:
-    gaps = [a - b for a, b in zip(one, other, strict=True)]
+def _beside_noise(metric: str, gaps: Sequence[float], noise: float) -> Metric:
     mean = nan_mean(gaps)
     return Metric(metric, mean, len(gaps), tuple(gaps), (mean - noise, mean + noise))
