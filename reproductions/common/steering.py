@@ -37,6 +37,11 @@ class Divergence:
         by_position = (self._clean.exp() * (self._clean - found)).sum(-1)
         return (by_position * self.weights).sum(-1).clamp(min=0)
 
+    def in_parts(self, n: int, edits: Callable[[Tensor], Mapping[str, Edit]]) -> Tensor:
+        """The divergence [n] of n interventions, as many in a pass as fit; edits: of those with these numbers [m]."""
+        parts = torch.arange(n).split(self.most)
+        return torch.cat([self(edits(part), len(part)).cpu() for part in parts])
+
     @property
     def n_prompts(self) -> int:
         """How many rows of a pass belong to one intervention."""

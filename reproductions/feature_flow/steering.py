@@ -214,11 +214,10 @@ def matched_strengths(
     owner = torch.arange(n).repeat_interleave(len(targets))
 
     def effect(chosen: Tensor, strengths: Tensor) -> Tensor:
-        found = []
-        for part in torch.arange(len(chosen)).split(divergence.most):
-            edits = editor(owner[chosen[part]].tolist(), strengths[part], divergence.n_prompts)
-            found.append(divergence(edits, len(part)).cpu())
-        return torch.cat(found)
+        def edits(part: Tensor) -> dict[str, Edit]:
+            return editor(owner[chosen[part]].tolist(), strengths[part], divergence.n_prompts)
+
+        return divergence.in_parts(len(chosen), edits)
 
     wanted = torch.tensor(targets).repeat(n)
     return reach(effect, wanted, torch.full_like(wanted, start)).view(n, len(targets))

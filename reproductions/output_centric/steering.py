@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reproductions.common.edits import generate
+from reproductions.common.edits import Edit, generate
 from reproductions.common.progress import counting, working
 from reproductions.common.steering import Divergence, reach
 from reproductions.output_centric.features import Feature, clamps
@@ -38,11 +38,11 @@ def matched_clamps(model: Any, features: Sequence[Feature], spread: Tensor, most
 
     def effect(chosen: Tensor, strengths: Tensor) -> Tensor:
         values = units[chosen] * strengths
-        found = []
-        for part in torch.arange(len(chosen)).split(divergence.most):
-            edits = clamps([rows[int(row)] for row in chosen[part]], values[part], divergence.n_prompts)
-            found.append(divergence(edits, len(part)).cpu())
-        return torch.cat(found)
+
+        def edits(part: Tensor) -> dict[str, Edit]:
+            return clamps([rows[int(row)] for row in chosen[part]], values[part], divergence.n_prompts)
+
+        return divergence.in_parts(len(chosen), edits)
 
     with working(f"clamps: {len(rows)} searches"):
         strengths = reach(effect, targets.abs().repeat(len(features)), torch.full_like(units, START), most=most)

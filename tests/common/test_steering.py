@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from reproductions.common import steering
 from reproductions.common.edits import final_states, unembed
 from reproductions.common.steering import Divergence, reach
 from tests.common.tiny_bridge import WIDTH, tiny_llama
@@ -88,3 +89,17 @@ def test_a_row_is_tried_no_more_once_it_is_there():
 
     assert tried[0] == [0, 1]
     assert all(rows == [1] for rows in tried[1:])
+
+
+def test_many_interventions_are_measured_in_parts(model, monkeypatch):
+    monkeypatch.setattr(steering, "LOGITS_AT_ONCE", 1)
+    directions = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(1))
+    divergence = Divergence(model, PROMPTS)
+
+    def edits(part):
+        return shifts(directions[part].repeat_interleave(len(PROMPTS), 0))
+
+    found = divergence.in_parts(3, edits)
+
+    assert divergence.most == 1
+    torch.testing.assert_close(found, divergence(edits(torch.arange(3)), 3))
