@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+_points: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def hook_points(model: Any) -> dict[str, Any]:
+    """A model's hook points by name; TransformerLens takes as long to list them as a pass of a few tokens takes."""
+    if model not in _points:
+        _points[model] = dict(model.hook_dict)
+    return _points[model]
 
 
 class Hooked:
-    """A context in which its `hooks` are on the model; afterwards the model is as it was.
-
-    TransformerLens finds hooks by their names each time they are put on, which costs more than a pass of a few tokens.
-    """
+    """A context in which its `hooks` are on the model; afterwards the model is as it was."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -21,10 +27,10 @@ class Hooked:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        hooks = self.hooks()
-        self._context = self.model.hooks(fwd_hooks=hooks) if hooks else nullcontext()
-        self._context.__enter__()
+        for name, hook in self.hooks():
+            hook_points(self.model)[name].add_hook(hook, level=id(self))
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._context.__exit__(*error)
+        for name, _ in self.hooks():
+            hook_points(self.model)[name].remove_hooks("fwd", level=id(self))
