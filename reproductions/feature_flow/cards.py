@@ -77,10 +77,11 @@ class WindowCards:
     def _edges(self) -> list[Edge]:
         """Into each seed, all three; out of its predecessors, the best of those above the thresholds."""
         graph = self.matched.graph
-        into = {edge for seed in self.seeds for edge in self._into(seed)}
-        for source in {edge.source for edge in into}:
-            into.update(sorted(graph.forward(source), key=lambda edge: -edge.score)[:COUSINS])
-        return sorted(into, key=lambda edge: (edge.target, edge.source))
+        found = [edge for seed in self.seeds for edge in self._into(seed)]
+        for source in {edge.source for edge in found}:
+            found += sorted(graph.forward(source), key=lambda edge: -edge.score)[:COUSINS]
+        once = {(edge.target, edge.source): edge for edge in found}
+        return [once[ends] for ends in sorted(once)]
 
     def _into(self, seed: Node) -> Iterable[Edge]:
         for module, site in zip(MODULES, self.matched.window.sites, strict=False):

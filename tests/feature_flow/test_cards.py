@@ -1,6 +1,7 @@
 """What the site draws of a window: seeds, where they come from, and what each feature is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.graphs import Node
 from reproductions.feature_flow.readings import read
 from reproductions.feature_flow.taxonomy import STATES
-from tests.feature_flow.tiny_window import tiny_texts, tiny_window
+from tests.feature_flow.tiny_window import LATENTS, tiny_texts, tiny_window
 from tests.head_mapping.tiny import tiny_llama
 
 SEEDS = (3, 7, 11)
@@ -97,3 +98,12 @@ def test_promoted_tokens_lead_and_suppressed_ones_trail(window_cards, drawn):
 
     assert node["promoted"][0] == model.tokenizer.decode([int(logits.argmax())])
     assert node["suppressed"][0] == model.tokenizer.decode([int(logits.argmin())])
+
+
+def test_no_edge_is_drawn_twice(window_cards):
+    site = window_cards.matched.window.after.site
+    everything = replace(window_cards, seeds=[Node(site, latent) for latent in range(LATENTS)])
+
+    ends = [(edge["from"], edge["to"]) for edge in everything.to_json()["edges"]]
+
+    assert len(set(ends)) == len(ends) >= 3 * LATENTS
