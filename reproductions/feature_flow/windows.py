@@ -6,14 +6,13 @@ A window is one such layer. SmolLM2-135M has three, around layers 7, 15 and 23; 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.activations import layer_of
-from reproductions.common.autoencoders import load_sae, shipped_sites
+from reproductions.common.autoencoders import load_sae, ordinary, shipped_sites
 from reproductions.feature_flow.matching import MODULES, Sources, directions
 
 AFTER = "after"  # R_L, beside the three of MODULES
@@ -43,8 +42,7 @@ class Dictionary:
 
     def ordinary(self, values: Tensor) -> Tensor:
         """Which of the values [..., d_model] are no outliers, on which the autoencoder was not trained: [...]."""
-        limit = self.sae.cfg.metadata.outlier_norm
-        return values.norm(dim=-1) <= (inf if limit is None else limit)
+        return ordinary(self.sae, values)
 
     @torch.no_grad()
     def codes(self, values: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.activations import layer_of
-from reproductions.common.autoencoders import firing_rates, load_sae, shipped_sites
+from reproductions.common.autoencoders import firing_rates, load_sae, ordinary, shipped_sites
 from reproductions.common.edits import Edit
 
 RESIDUAL, MLP, NEURON = "residual latent", "MLP latent", "neuron"
@@ -96,12 +96,10 @@ class Latents:
 
     def reconstructed(self, values: Tensor) -> Tensor:
         """What the autoencoder makes of x; tokens beyond its norm limit pass as they are."""
-        inside = values.norm(dim=-1, keepdim=True) <= self.sae.cfg.metadata.outlier_norm
-        return torch.where(inside, self.sae.decode(self.sae.encode(values)), values)
+        return torch.where(ordinary(self.sae, values)[..., None], self.sae.decode(self.sae.encode(values)), values)
 
     def _codes(self, values: Tensor) -> Tensor:
-        inside = values.norm(dim=-1, keepdim=True) <= self.sae.cfg.metadata.outlier_norm
-        codes: Tensor = self.sae.encode(values) * inside
+        codes: Tensor = self.sae.encode(values) * ordinary(self.sae, values)[..., None]
         return codes
 
 

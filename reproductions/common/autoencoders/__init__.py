@@ -3,6 +3,6 @@
 `load_sae(model, site)` gives either as an object of SAELens, in float32.
 """
 
-from reproductions.common.autoencoders.loading import firing_rates, load_sae, shipped_sites
+from reproductions.common.autoencoders.loading import firing_rates, load_sae, ordinary, shipped_sites
 
-__all__ = ["firing_rates", "load_sae", "shipped_sites"]
+__all__ = ["firing_rates", "load_sae", "ordinary", "shipped_sites"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
@@ -40,6 +41,12 @@ def load_sae(model: str, site: str, seed: int = 0, device: str = "cpu") -> SAE:
     sae = as_topk(weights, card["k"], name, site, device)
     sae.cfg.metadata.outlier_norm = card["outlier_norm"]
     return sae
+
+
+def ordinary(sae: Any, values: Tensor) -> Tensor:
+    """Which values [..., d_model] of its site an autoencoder is for: [...]; this project's saw no outliers."""
+    limit = sae.cfg.metadata.outlier_norm
+    return values.norm(dim=-1) <= (inf if limit is None else limit)
 
 
 def firing_rates(model: str, site: str, seed: int = 0) -> Tensor:
