@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from reproductions.common.autoencoders import firing_rates, load_sae, shipped, shipped_sites
+from reproductions.common.autoencoders import firing_rates, load_sae, ordinary, shipped, shipped_sites
 from reproductions.common.autoencoders.codes import principal_components, random_dictionary
 from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import AutoencoderError, Weights, as_shipped, dequantise, quantise
@@ -156,6 +156,13 @@ def test_what_was_written_is_loaded_as_an_object_of_saelens(trained: Weights, pl
     x = planted[:10].float()
     by_hand = ((x - expected.b_dec) @ expected.W_enc + expected.b_enc).topk(K)
     torch.testing.assert_close(sae.encode(x).gather(1, by_hand.indices), by_hand.values.relu())
+
+
+@pytest.mark.usefixtures("written")
+def test_one_of_this_project_is_not_for_outliers_and_one_without_a_limit_for_all(trained: Weights) -> None:
+    rows = 7.5 * torch.tensor([0.9, 1.1])[:, None] * torch.nn.functional.normalize(torch.ones(2, D))
+    assert ordinary(load_sae(MODEL, SITE), rows).tolist() == [True, False]
+    assert ordinary(as_topk(trained, K, MODEL, SITE, "cpu"), rows).tolist() == [True, True]
 
 
 @pytest.mark.usefixtures("written")
