@@ -215,9 +215,10 @@ def gains(norm: Any) -> Tensor:
 def sample(there: Mapping[str, Sequence[Source]], name: str, n: int, seed: int) -> list[Feature]:
     """n features of each family, as many of a source as of any other, drawn uniformly from those that are not dead.
 
-    Neurons come from layers at even distances. A family without sources has no features.
+    Neurons come from layers at even distances. A family without sources leaves its share to the others.
     """
     generator = torch.Generator().manual_seed(seed)
+    n = n * len(there) // max(1, sum(map(bool, there.values())))
     return [
         Feature(source, index)
         for family, found in there.items()
