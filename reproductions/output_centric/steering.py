@@ -59,17 +59,27 @@ class Written:
 
 @torch.no_grad()
 def write(model: Any, features: Sequence[Feature], to: Tensor, seed: int) -> Written:
-    """Let the model write behind each prompt with each of a feature's clamps: `to` [features, targets]."""
+    """Let the model write behind each prompt with each of a feature's clamps: `to` [features, targets].
+
+    The last row of a pass is without any.
+    """
     generator = torch.Generator().manual_seed(seed)
     rows, values = [feature for feature in features for _ in TARGETS], to.flatten()
     steered, clean = [], []
     with counting("writing", len(rows) * len(PROMPTS), "texts") as advance:
         for prompt in map(model.to_tokens, PROMPTS):
-            clean.append(generate(model, prompt, torch.rand(1, WRITTEN, generator=generator))[0].cpu())
             for part in torch.arange(len(rows)).split(ROWS_AT_ONCE):
                 edits = clamps([rows[int(row)] for row in part], values[part], 1)
-                uniform = torch.rand(len(part), WRITTEN, generator=generator)
-                steered.append(generate(model, prompt.repeat(len(part), 1), uniform, edits).cpu())
+                uniform = torch.rand(len(part) + 1, WRITTEN, generator=generator)
+                above = {name: _above_the_last(edit) for name, edit in edits.items()}
+                texts = generate(model, prompt.repeat(len(part) + 1, 1), uniform, above).cpu()
+                steered.append(texts[:-1])
                 advance(len(part))
-    texts = torch.cat(steered).view(len(PROMPTS), len(features), len(TARGETS), WRITTEN)
-    return Written(texts.permute(1, 2, 0, 3), torch.stack(clean))
+            clean.append(texts[-1])
+    joined = torch.cat(steered).view(len(PROMPTS), len(features), len(TARGETS), WRITTEN)
+    return Written(joined.permute(1, 2, 0, 3), torch.stack(clean))
+
+
+def _above_the_last(edit: Edit) -> Edit:
+    """All rows of a batch but the last, which the model writes as it is."""
+    return lambda values: torch.cat([edit(values[:-1]), values[-1:]])

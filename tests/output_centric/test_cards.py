@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from reproductions.common.edits import generate
 from reproductions.common.steering import Divergence
 from reproductions.output_centric import descriptions, passages, steering
 from reproductions.output_centric.cards import Album
@@ -54,6 +55,14 @@ def test_a_feature_that_never_varies_reaches_nothing(model, chosen):
     assert steering.matched_clamps(model, chosen[:1], torch.zeros(1)).isnan().all()
 
 
+def untouched(model, rows, seed):
+    """The model's own text behind each prompt, written beside so many rows."""
+    generator = torch.Generator().manual_seed(seed)
+    uniform = [torch.rand(rows + 1, steering.WRITTEN, generator=generator)[-1:] for _ in steering.PROMPTS]
+    prompts = map(model.to_tokens, steering.PROMPTS)
+    return torch.cat([generate(model, prompt, own) for prompt, own in zip(prompts, uniform, strict=True)])
+
+
 def test_texts_are_written_under_the_clamp(model, chosen):
     to = torch.tensor([[1e4, 1e4, -1e4, -1e4], [0.0] * 4])
 
@@ -62,6 +71,7 @@ def test_texts_are_written_under_the_clamp(model, chosen):
     assert written.steered.shape == (2, 4, 3, steering.WRITTEN)
     assert written.clean.shape == (3, steering.WRITTEN)
     assert torch.equal(written.steered, steering.write(model, chosen[:2], to, seed=0).steered)
+    assert torch.equal(written.clean, untouched(model, rows=2 * 4, seed=0))
     assert not torch.equal(written.steered, steering.write(model, chosen[:2], to, seed=1).steered)
 
 
