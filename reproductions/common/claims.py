@@ -1,59 +1,26 @@
-"""Claims: what a paper says, the check our numbers must pass, and the verdict that follows.
+"""Claims: what a paper says, and what a run would have to show; read from `claims.yml`, written before the run.
 
-Two questions stay apart. *Does our number support the paper's statement?* is answered here, loosely and over
-seeds. *Does the code still give our number?* is a `tolerance` on each metric, compared with the recorded run.
+How a claim is judged by what a run reports is in `verdicts`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-REPRODUCED = "reproduced"
-PARTIALLY = "partially reproduced"
-INCONCLUSIVE = "inconclusive"
-NOT_REPRODUCED = "not reproduced"
-NOT_TESTED = "not tested"
-VERDICTS = (REPRODUCED, PARTIALLY, INCONCLUSIVE, NOT_REPRODUCED, NOT_TESTED)  # best first
-
-Interval = tuple[float, float]
+PAPER, OURS, ARITHMETIC = "paper", "ours", "arithmetic"
+KINDS = (PAPER, OURS, ARITHMETIC)
+ABOVE, BELOW, WITHIN = "above", "below", "within"
+DIRECTIONS = (ABOVE, BELOW, WITHIN)
+BEFORE = "before"
 
 
 class ClaimError(ValueError):
     """A claims file, or a metric reported for it, is not as it must be."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that a notebook reports: its value, from how many cases, for each seed, and its 95 % interval."""
-
-    name: str
-    value: float
-    n: int
-    per_seed: tuple[float, ...] = ()
-    interval: Interval | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The metric as it stands in `results.json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Metric:
-        """The inverse of `to_json`."""
-        low_high = fields["interval"]
-        interval = (_number(low_high[0]), _number(low_high[1])) if low_high else None
-        per_seed = tuple(_number(value) for value in fields["per_seed"])
-        return cls(fields["name"], _number(fields["value"]), fields["n"], per_seed, interval)
-
-
-def _number(value: float | None) -> float:
-    """JSON has no NaN: a number that could not be computed is written as null."""
-    return math.nan if value is None else value
 
 
 @dataclass(frozen=True)
@@ -69,61 +36,97 @@ class MetricSpec:
 
 @dataclass(frozen=True)
 class PaperValue:
-    """What the paper reports: the value, on which model, in which table or figure, and whether it was `seen` there."""
+    """What the paper reports: the value, on which model, in which table or figure, and whether it was `seen` there.
+
+    effect: the lowest and the highest value of the claim's very number over all of the authors' models and columns, and
+    `mean` their mean where it is known; `comparable` where scale and unit are those of our metric.
+    """
 
     value: str
     model: str
     source: str
     seen: str
+    effect: tuple[float, float] | None = None
+    mean: float | None = None
+    comparable: bool = False
+
+    @property
+    def typical(self) -> float | None:
+        """The middle of what the authors report."""
+        if self.mean is not None or self.effect is None:
+            return self.mean
+        return sum(self.effect) / 2
 
 
 @dataclass(frozen=True)
-class Check:
-    """`metric relation target`, with `margin` to spare; `why` says why this target and margin."""
+class PositiveControl:
+    """A metric of the same instrument on a case whose answer is known; its interval must lie above `above`."""
 
-    relation: str
-    target: float
-    margin: float = 0.0
-    why: str = ""
+    metric: str
+    above: float
 
-    @property
-    def bound(self) -> float:
-        """The number that must be passed: the target made stricter by the margin."""
-        return self.target + self.margin if self.relation == ">" else self.target - self.margin
 
-    def holds(self, value: float) -> bool:
-        """Whether one number passes."""
-        return value > self.bound if self.relation == ">" else value < self.bound
+@dataclass(frozen=True)
+class SecondRoute:
+    """A metric that shares as little as possible with the claim's own, and why this model may differ from theirs."""
 
-    def holds_surely(self, metric: Metric) -> bool:
-        """Whether the value, every seed and the whole interval pass."""
-        return all(self.holds(value) for value in (metric.value, *metric.per_seed, *(metric.interval or ())))
-
-    def fails_surely(self, metric: Metric) -> bool:
-        """Whether the interval excludes the claim: nothing in it passes."""
-        return not any(self.holds(value) for value in (metric.interval or (metric.value, *metric.per_seed)))
-
-    def __str__(self) -> str:
-        return f"{self.relation} {self.bound:g}"
+    metric: str
+    differs: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a paper and what this run would have to show.
+    """One statement and what a run would have to show for it.
 
-    No `metric` means it is not tested here; `figure` names the figure that shows it.
+    kind: the `paper` states it, it is `ours`, or it is `arithmetic`, following from the settings. Claims of one `fact`
+    turn on the same cases and the same comparison. `null` is what the metric is if there is nothing; `direction` which
+    side of it is claimed, or `within`: that the metric is no further than `bound` from it. `unit` is what is
+    independent. `set` says whether all of this was chosen before results were seen, or after and why. Without a
+    `metric` it is not tested.
     """
 
     id: str
+    kind: str
+    fact: str
     statement: str
-    paper: PaperValue
     scale: str
+    paper: PaperValue
     metric: str | None = None
-    check: Check | None = None
-    partial: Check | None = None
+    null: float = 0.0
+    direction: str = ABOVE
+    bound: float | None = None
+    unit: str = ""
     control: str | None = None
+    no_control: str | None = None
+    positive_control: PositiveControl | None = None
+    second_route: SecondRoute | None = None
+    full_only: str | None = None
+    set: str = BEFORE
     not_tested: str | None = None
     figure: str | None = None
+
+    @property
+    def edge(self) -> float:
+        """The number that the whole interval must lie beyond: the null, or the paper's bound where there is one."""
+        return self.null if self.bound is None else self.bound
+
+    @property
+    def sought(self) -> str:
+        """What would have to be true, in a few words: `above 0`, `within 0.07 of 0`, `below 0.08`."""
+        if self.direction == WITHIN:
+            return f"within {self.bound:g} of {self.null:g}"
+        return f"{self.direction} {self.edge:g}"
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Claim:
+        """A claim as a record keeps it."""
+        parts = {"paper": PaperValue, "positive_control": PositiveControl, "second_route": SecondRoute}
+        nested = {key: of(**_tupled(fields[key])) for key, of in parts.items() if fields.get(key)}
+        return cls(**{**fields, **nested})
+
+
+def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
 
 
 @dataclass(frozen=True)
@@ -135,71 +138,6 @@ class Claims:
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """A claim, the numbers it was judged by, the verdict, and the reason in a few words."""
-
-    claim: Claim
-    verdict: str
-    reason: str
-    value: float | None = None
-    interval: Interval | None = None
-    control: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The judgement as it stands in `results.json`."""
-        return asdict(self)
-
-
-def judge(claims: Claims, metrics: Mapping[str, Metric]) -> tuple[Judgement, ...]:
-    """A verdict for each claim, from the metrics of one run.
-
-    Raises:
-        ClaimError: a metric that a claim names was not reported.
-    """
-    return tuple(_judge_claim(claim, metrics) for claim in claims.claims)
-
-
-def _judge_claim(claim: Claim, metrics: Mapping[str, Metric]) -> Judgement:
-    if claim.metric is None or claim.check is None:
-        return Judgement(claim, NOT_TESTED, claim.not_tested or "")
-    metric = _reported(claim.metric, claim, metrics)
-    if metric.n == 0:
-        return Judgement(claim, NOT_TESTED, "nothing was measured: this model or this profile has no such case")
-    control = _reported(claim.control, claim, metrics).value if claim.control else None
-    verdict, reason = _verdict(claim, claim.check, metric, control)
-    return Judgement(claim, verdict, reason, metric.value, metric.interval, control)
-
-
-def _verdict(claim: Claim, check: Check, metric: Metric, control: float | None) -> tuple[str, str]:
-    if any(map(math.isnan, (metric.value, *(metric.interval or ())))):
-        return INCONCLUSIVE, f"too little was measured for an interval (n = {metric.n})"
-    if _passes(check, control) and not check.fails_surely(metric):
-        return INCONCLUSIVE, f"the control passes the check too ({check})"
-    if check.holds_surely(metric):
-        return REPRODUCED, f"holds over the whole interval{' and every seed' if metric.per_seed else ''} ({check})"
-    if claim.partial and claim.partial.holds_surely(metric) and not _passes(claim.partial, control):
-        return PARTIALLY, f"only the weaker condition holds ({claim.partial})"
-    if check.fails_surely(metric):
-        return NOT_REPRODUCED, f"the interval excludes the claim ({check})"
-    return INCONCLUSIVE, f"the interval spans the threshold ({check})"
-
-
-def _passes(check: Check, control: float | None) -> bool:
-    return control is not None and not math.isnan(control) and check.holds(control)
-
-
-def _reported(name: str, claim: Claim, metrics: Mapping[str, Metric]) -> Metric:
-    if name not in metrics:
-        raise ClaimError(f"claim {claim.id} is judged by the metric '{name}', which the notebook did not report")
-    return metrics[name]
-
-
-def fell_below(verdict: str, recorded: str) -> bool:
-    """Whether a verdict is worse than the recorded one, in the order of `VERDICTS`."""
-    return VERDICTS.index(verdict) > VERDICTS.index(recorded)
-
-
 def load_claims(path: Path) -> Claims:
     """Read and check a `claims.yml`.
 
@@ -207,6 +145,12 @@ def load_claims(path: Path) -> Claims:
         ClaimError: with file and line, what is wrong and how to mend it.
     """
     return _ClaimsFile(path).read()
+
+
+CLAIM_KEYS = {"id", "kind", "fact", "statement", "scale", "paper"}
+TESTED_KEYS = {"metric", "null", "direction", "unit"}
+MORE_KEYS = {"bound", "control", "no_control", "positive_control", "second_route", "full_only", "set", "figure"}
+WHERE_KEYS = {"value", "model", "source", "seen"}
 
 
 class _ClaimsFile:
@@ -242,38 +186,58 @@ class _ClaimsFile:
 
     def _claim(self, index: int, fields: Any, metrics: Mapping[str, MetricSpec]) -> Claim:
         where = ("claims", index)
-        allows = {"metric", "check", "partial", "control", "not_tested", "figure"}
-        fields = self._mapping(where, fields, needs={"id", "statement", "paper", "scale"}, allows=allows)
-        paper = self._mapping((*where, "paper"), fields["paper"], needs={"value", "model", "source", "seen"})
-        if ("metric" in fields) == ("not_tested" in fields):
-            raise self._error(where, f"claim {fields['id']} needs either a `metric` with a `check`, or `not_tested`")
-        for key in ("metric", "control"):
-            if fields.get(key) is not None and fields[key] not in metrics:
-                raise self._error((*where, key), f"'{fields[key]}' is not among the declared metrics")
-        return Claim(
-            id=fields["id"],
-            statement=fields["statement"],
-            paper=PaperValue(**paper),
-            scale=fields["scale"],
-            metric=fields.get("metric"),
-            check=self._check((*where, "check"), fields["check"]) if "metric" in fields else None,
-            partial=self._check((*where, "partial"), fields["partial"]) if "partial" in fields else None,
-            control=fields.get("control"),
-            not_tested=fields.get("not_tested"),
-            figure=fields.get("figure"),
-        )
+        fields = self._mapping(where, fields, CLAIM_KEYS, {"not_tested", *TESTED_KEYS, *MORE_KEYS})
+        if fields["kind"] not in KINDS:
+            raise self._error((*where, "kind"), f"kind {fields['kind']!r} is unknown; use {', '.join(KINDS)}")
+        parts = {
+            "paper": self._paper((*where, "paper"), fields["paper"]),
+            "positive_control": self._part((*where, "positive_control"), fields, PositiveControl, {"metric", "above"}),
+            "second_route": self._part((*where, "second_route"), fields, SecondRoute, {"metric", "differs"}),
+        }
+        self._check_test(where, fields)
+        named = [fields.get("metric"), fields.get("control")]
+        named += [getattr(part, "metric", None) for part in parts.values()]
+        if unknown := [name for name in named if name is not None and name not in metrics]:
+            raise self._error(where, f"claim {fields['id']}: '{unknown[0]}' is not among the declared metrics")
+        return Claim(**{**fields, **parts})
 
-    def _check(self, where: tuple[str | int, ...], fields: Any) -> Check:
-        fields = self._mapping(where, fields, needs={"relation", "target", "why"}, allows={"margin"})
-        if fields["relation"] not in {">", "<"}:
-            raise self._error(where, f"relation {fields['relation']!r} is unknown; use '>' or '<'")
-        return Check(**fields)
+    def _check_test(self, where: tuple[str | int, ...], fields: Mapping[str, Any]) -> None:
+        """A claim is either not tested, with the reason, or says how it is; arithmetic needs its metric alone."""
+        name = f"claim {fields['id']}"
+        if ("metric" in fields) == ("not_tested" in fields):
+            raise self._error(where, f"{name} needs either a `metric` and how it is judged, or `not_tested`")
+        if "not_tested" in fields or fields["kind"] == ARITHMETIC:
+            return
+        if missing := TESTED_KEYS - fields.keys():
+            raise self._error(where, f"{name} lacks {', '.join(sorted(missing))}")
+        if fields["direction"] not in DIRECTIONS:
+            raise self._error((*where, "direction"), f"a direction is one of {', '.join(DIRECTIONS)}")
+        if fields["direction"] == WITHIN and "bound" not in fields:
+            raise self._error(where, f"{name} claims that two things are alike: take its `bound` from the paper")
+        if ("control" in fields) == ("no_control" in fields):
+            raise self._error(where, f"{name} needs a `control`, or the reason for having none in `no_control`")
+        if fields.get("set", BEFORE) != BEFORE and not str(fields["set"]).startswith("after: "):
+            raise self._error((*where, "set"), f"{name}: `set` is 'before', or 'after: ' and why")
+
+    def _paper(self, where: tuple[str | int, ...], fields: Any) -> PaperValue:
+        fields = self._mapping(where, fields, WHERE_KEYS, {"effect", "mean", "comparable"})
+        effect = fields.get("effect")
+        if effect is not None and not (len(effect) == 2 and effect[0] <= effect[1]):
+            raise self._error((*where, "effect"), "an effect is [lowest, highest] over the authors' models and columns")
+        if fields.get("comparable") and effect is None:
+            raise self._error(where, "nothing is comparable without the authors' `effect`")
+        return PaperValue(**_tupled(fields))
+
+    def _part(self, where: tuple[str | int, ...], fields: Mapping[str, Any], of: Any, needs: set[str]) -> Any:
+        given = fields.get(str(where[-1]))
+        return None if given is None else of(**self._mapping(where, given, needs))
 
     def _mapping(
         self, where: tuple[str | int, ...], fields: Any, needs: set[str], allows: set[str] | None = None
     ) -> dict[str, Any]:
         if not isinstance(fields, dict):
             raise self._error(where, f"expected the keys {', '.join(sorted(needs))}")
+        fields = {"null" if key is None else key: value for key, value in fields.items()}  # YAML reads `null:` as None
         if missing := needs - fields.keys():
             raise self._error(where, f"missing: {', '.join(sorted(missing))}")
         if unknown := fields.keys() - needs - (allows or set()):

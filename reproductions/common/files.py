@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, dump_json(content) + "\n")
 
 
+LIST_OF_NUMBERS = re.compile(r"\[\n(?: *(?:-?[0-9.eE+-]+|null),?\n)+ *\]")  # a string holds no line break in JSON
+
+
 def dump_json(content: Any) -> str:
-    """JSON that every reader can parse: a number that is not finite becomes null."""
-    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+    """JSON that every reader can parse: a number that is not finite becomes null; lists of numbers take one line."""
+    text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+    return LIST_OF_NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text)
 
 
 def _finite(content: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import resource
 import sys
@@ -10,15 +9,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from reproductions.common import plots
-from reproductions.common.claims import ClaimError, Claims, Judgement, Metric, judge
+from reproductions.common import numbers, plots
+from reproductions.common.claims import ClaimError, Claims
 from reproductions.common.files import sha256, write_json
+from reproductions.common.metrics import Metric
+from reproductions.common.verdicts import Judgement, judge
 
 if TYPE_CHECKING:
     from IPython.display import Image
     from matplotlib.figure import Figure
+
+Found = TypeVar("Found")
 
 FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|json)")
 
@@ -26,9 +29,10 @@ FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|json)")
 class Report:
     """Collects what a run found and writes it to `out`; with `out=""` to a fresh temporary folder."""
 
-    def __init__(self, out: str, claims: Claims) -> None:
+    def __init__(self, out: str, claims: Claims, profile: str = "quick") -> None:
         self.folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="daily-picks-"))
         self.claims = claims
+        self.profile = profile
         self.metrics: dict[str, Metric] = {}
         self._figures: list[dict[str, str]] = []
         self._data: list[dict[str, str]] = []
@@ -43,6 +47,10 @@ class Report:
             if metric.name not in self.claims.metrics:
                 raise ClaimError(f"the metric '{metric.name}' is not declared in claims.yml; declare it first")
             self.metrics[metric.name] = metric
+
+    def step(self, name: str, compute: Callable[[], Found]) -> Found:
+        """An expensive part of a run, under a name of its own."""
+        return compute()
 
     def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Image:
         """Draw and save a figure for dark and for light pages, with a text alternative; returns the light one."""
@@ -67,37 +75,32 @@ class Report:
 
     def metric_table(self, names: Iterable[str]) -> str:
         """Some of the reported numbers as a Markdown table."""
-        rows = [
-            (
-                self.claims.metrics[m.name].title,
-                f"{m.value:.2f}",
-                _range(m.interval),
-                m.n,
-                self.claims.metrics[m.name].unit,
-            )
-            for m in (self.metrics[name] for name in names)
-        ]
-        return table(("", "value", "95 % interval", "n", "unit"), rows)
+        return table(("", "value", "95 % interval", "n", "unit"), [self._row(self.metrics[name]) for name in names])
+
+    def _row(self, metric: Metric) -> tuple[object, ...]:
+        spec, (value, interval) = self.claims.metrics[metric.name], numbers.with_interval(metric.value, metric.interval)
+        return spec.title, value, interval, metric.n, spec.unit
 
     def verdict_table(self, judgements: Iterable[Judgement]) -> str:
-        """The verdicts as a Markdown table: what was claimed, what the paper and this run found, and why."""
+        """The verdicts as a Markdown table: what was claimed, what would have to be true, what was found, and why."""
         rows = [
             (
                 j.claim.id,
                 j.claim.statement,
                 j.claim.paper.value,
-                "-" if j.value is None else f"{j.value:.2f} {_range(j.interval)}",
-                "-" if j.control is None else f"{j.control:.2f}",
-                f"**{j.verdict}**",
+                j.claim.sought if j.claim.metric else "-",
+                " ".join(numbers.with_interval(j.value, j.interval)),
+                numbers.number(j.control),
+                f"**{j.verdict}**" if j.verdict else "-",
                 j.reason,
             )
             for j in judgements
         ]
-        return table(("", "claim", "paper", "here", "control", "verdict", "why"), rows)
+        return table(("", "claim", "paper", "has to be", "here", "control", "verdict", "why"), rows)
 
     def finish(self, **environment: Any) -> tuple[Judgement, ...]:
         """Write `reported.json` and return the verdicts; `environment` adds to what is recorded of the machine."""
-        judgements = judge(self.claims, self.metrics)
+        judgements = judge(self.claims, self.metrics, self.profile)
         reported = {
             "metrics": [metric.to_json() for metric in self.metrics.values()],
             "figures": self._figures,
@@ -119,10 +122,6 @@ def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     heads = [str(cell) for cell in header]
     lines = [heads, ["---"] * len(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _range(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None or math.isnan(interval[0]) else f"[{interval[0]:.2f}, {interval[1]:.2f}]"
 
 
 def _usage() -> dict[str, float]:

@@ -1,15 +1,26 @@
-"""Statistics that several reproductions share: correlations and intervals, all seeded."""
+"""Statistics that several reproductions share: correlations, 95 % intervals over independent units, p-values.
+
+Below 16 units an interval is Student's t; from 16 on it is the bias-corrected and accelerated bootstrap (Efron 1987) as
+SciPy computes it, with a fixed seed; a share of events gets the exact one of Clopper and Pearson (1934). Why so: the
+percentile bootstrap over five units covers 84 % where it says 95.
+"""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+LEVEL = 0.95
+FEWEST_RESAMPLED = 16  # units from which on resampling them covers as it should
 DRAWS = 2000
+
+Interval = tuple[float, float]
+UNKNOWN: Interval = (math.nan, math.nan)
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> float:
@@ -29,40 +40,113 @@ def _correlation(x: ArrayLike, y: ArrayLike, of: Callable[[NDArray, NDArray], fl
     return of(a, b)
 
 
-def mean_interval(values: Sequence[float], seed: int = 0, level: float = 0.95) -> tuple[float, float]:
-    """The percentile bootstrap interval of a mean; NaNs are left out, and (NaN, NaN) comes of fewer than two values."""
-    kept = [value for value in values if not math.isnan(value)]
-    if len(kept) < 2:
-        return math.nan, math.nan
-    low, high = np.quantile(bootstrap_means(kept, seed), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def bootstrap_means(values: Sequence[float], seed: int = 0) -> NDArray[np.float64]:
-    """The means of resamples, with replacement, of independent values: [DRAWS]."""
-    sample = np.asarray(values, float)
-    chosen = np.random.default_rng(seed).integers(len(sample), size=(DRAWS, len(sample)))
-    return sample[chosen].mean(1)
-
-
-def grouped_means(groups: Sequence[Sequence[float]], seed: int = 0) -> NDArray[np.float64]:
-    """The means of resamples of each group's own values: [groups, DRAWS]."""
-    return np.array([bootstrap_means(values, seed + number) for number, values in enumerate(groups)])
-
-
-def grouped_interval(means: NDArray[np.float64], seed: int = 0, level: float = 0.95) -> tuple[float, float]:
-    """The interval of the mean over groups, which are drawn anew as their values were; (NaN, NaN) for fewer than two.
-
-    means: of `grouped_means`, or the differences of two such [groups, DRAWS].
-    """
-    if len(means) < 2:
-        return math.nan, math.nan
-    drawn = np.random.default_rng(seed).integers(len(means), size=means.shape)
-    low, high = np.quantile(np.take_along_axis(means, drawn, 0).mean(0), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def known(values: Sequence[float]) -> list[float]:
+    """The numbers that could be computed."""
+    return [value for value in values if not math.isnan(value)]
 
 
 def nan_mean(values: Sequence[float]) -> float:
     """The mean of the numbers that could be computed, or NaN where none could."""
-    kept = [value for value in values if not math.isnan(value)]
-    return sum(kept) / len(kept) if kept else math.nan
+    kept = known(values)
+    return math.fsum(kept) / len(kept) if kept else math.nan
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The interval of the mean of independent values; NaNs are left out, and fewer than two give (NaN, NaN)."""
+    kept = known(values)
+    if len(kept) < 2:
+        return UNKNOWN
+    if len(kept) < FEWEST_RESAMPLED or not np.ptp(kept):
+        return _t_interval(float(np.mean(kept)), standard_error(kept), len(kept) - 1)
+    return _resampled((kept,), lambda sample, axis: sample.mean(axis))
+
+
+def difference_interval(a: Sequence[float], b: Sequence[float]) -> Interval:
+    """The interval of mean(a) - mean(b), for values of different units (Welch's t below 16 of either)."""
+    first, second = known(a), known(b)
+    if min(len(first), len(second)) < 2:
+        return UNKNOWN
+    if min(len(first), len(second)) < FEWEST_RESAMPLED or not (np.ptp(first) and np.ptp(second)):
+        gap = float(np.mean(first) - np.mean(second))
+        return _t_interval(gap, _welch_error(first, second), _welch_freedom(first, second))
+    return _resampled((first, second), lambda x, y, axis: x.mean(axis) - y.mean(axis))
+
+
+def share_interval(events: int, n: int) -> Interval:
+    """The exact interval of a share of n independent events (Clopper and Pearson)."""
+    if n == 0:
+        return UNKNOWN
+    found = stats.binomtest(events, n).proportion_ci(LEVEL, method="exact")
+    return float(found.low), float(found.high)
+
+
+def _t_interval(mean: float, error: float, freedom: float) -> Interval:
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error if error else 0.0
+    return mean - half, mean + half
+
+
+def _resampled(samples: tuple[Sequence[float], ...], statistic: Callable[..., NDArray]) -> Interval:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            samples, statistic, n_resamples=DRAWS, confidence_level=LEVEL, method="BCa", vectorized=True, rng=0
+        ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean of independent values; NaN for fewer than two."""
+    kept = known(values)
+    return float(np.std(kept, ddof=1)) / math.sqrt(len(kept)) if len(kept) > 1 else math.nan
+
+
+def difference_error(a: Sequence[float], b: Sequence[float]) -> float:
+    """The standard error of mean(a) - mean(b), for values of different units."""
+    return _welch_error(known(a), known(b))
+
+
+def _welch_error(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.hypot(standard_error(a), standard_error(b))
+
+
+def _welch_freedom(a: Sequence[float], b: Sequence[float]) -> float:
+    """Satterthwaite's degrees of freedom; those of the larger sample where nothing varies."""
+    x, y = standard_error(a) ** 2, standard_error(b) ** 2
+    if x + y == 0:
+        return max(len(a), len(b)) - 1
+    return (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))
+
+
+def mean_p(values: Sequence[float], null: float) -> float:
+    """The two-sided p-value that the mean of independent values is the null's (Student's t); NaN if none can be had."""
+    kept = known(values)
+    if len(kept) < 2 or not np.ptp(kept):
+        return math.nan
+    return float(stats.ttest_1samp(kept, null).pvalue)
+
+
+def difference_p(a: Sequence[float], b: Sequence[float], null: float) -> float:
+    """The same for mean(a) - mean(b) of different units (Welch's t)."""
+    first, second = known(a), known(b)
+    if min(len(first), len(second)) < 2 or not (np.ptp(first) or np.ptp(second)):
+        return math.nan
+    return float(stats.ttest_ind(np.asarray(first) - null, second, equal_var=False).pvalue)
+
+
+def share_p(events: int, n: int, null: float) -> float:
+    """The two-sided exact p-value that a share of n events is the null's; NaN for none, or a null outside 0 to 1."""
+    return float(stats.binomtest(events, n, null).pvalue) if n and 0 <= null <= 1 else math.nan
+
+
+def holm(p_values: Sequence[float], level: float = 1 - LEVEL) -> list[bool]:
+    """Which of several tests survive Holm's correction (1979).
+
+    The k-th smallest p of m, and all before it, must not exceed level / (m - k + 1). A NaN does not survive.
+    """
+    survives = [False] * len(p_values)
+    order = sorted(range(len(p_values)), key=lambda i: (math.isnan(p_values[i]), p_values[i]))
+    for rank, i in enumerate(order):
+        if not p_values[i] <= level / (len(p_values) - rank):
+            break
+        survives[i] = True
+    return survives

@@ -15,7 +15,7 @@ from picks.parser import Parser
 
 PROGRAM = "tools/repro"
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
-RESERVED = ("model", "device", "out")  # set by their own options, injected by the runner
+RESERVED = ("model", "device", "out", "profile")  # set by their own options, injected by the runner
 
 _ID = r"(?P<id>\d{4}\.\d{4,5})(?:v\d+)?"
 _ARXIV_ID = re.compile(rf"(?:arxiv:)?{_ID}", re.IGNORECASE)
@@ -31,6 +31,7 @@ examples:
   tools/repro 2412.11965
   tools/repro head_mapping --model smollm2-135m -p relation=country_capital
   tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
+  tools/repro verify reproductions/*/results/*.json
 
 exit codes: 0 finished, nothing below its record; 2 bad input; 3 a verdict fell below
 its record; 4 the notebook raised; 124 deadline; 130 interrupted; 137, 138 kernel killed
@@ -44,6 +45,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         paper (an arXiv id without version, or a name), model, parameters (text by name), profile, device, out, timeout,
         json, record, list.
     """
+    if argv[:1] == ["verify"]:
+        return _verify_parser().parse_args(argv[1:])
     parser = _parser()
     options = parser.parse_args(argv)
     if options.list and options.paper:
@@ -84,6 +87,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=_seconds, metavar="S", help="deadline for the whole notebook, in seconds")
     add("--json", action="store_true", help="print the run's record on stdout, and nothing else")
     add("--record", action="store_true", help="keep this run's results and figures in the reproduction's results/")
+    return parser
+
+
+def _verify_parser() -> argparse.ArgumentParser:
+    what = "Work out every interval and verdict of records anew, from the values they keep. Needs no model."
+    parser = Parser(
+        f"{PROGRAM} verify", what, "exit codes: 0 all of it follows; 2 no record; 3 something does not follow"
+    )
+    parser.add_argument(
+        "verify", nargs="+", type=Path, metavar="RECORD", help="results.json of a run, or a kept record"
+    )
     return parser
 
 

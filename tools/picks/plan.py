@@ -30,7 +30,7 @@ class Plan:
     def injected(self, folder: Path) -> dict[str, Any]:
         """What the notebook's `parameters` cell is followed by."""
         values = {name: parameter.value for name, parameter in self.parameters.items()}
-        return values | {"model": self.model.name, "device": self.device, "out": str(folder)}
+        return values | {"model": self.model.name, "device": self.device, "out": str(folder), "profile": self.profile}
 
 
 def make_plan(root: Path, options: Namespace) -> Plan:

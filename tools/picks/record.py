@@ -16,10 +16,12 @@ from picks.parameters import PROFILES, load_schema
 from picks.plan import Plan
 from picks.reproductions import Reproduction
 from reproductions.common.catalogue import model_names
-from reproductions.common.claims import Metric, MetricSpec, fell_below, judge
+from reproductions.common.claims import MetricSpec
 from reproductions.common.files import dump_json, sha256, write_bytes, write_json
+from reproductions.common.metrics import Metric
+from reproductions.common.verdicts import fell_below, judge
 
-SCHEMA = 1
+SCHEMA = 2
 RECORD_LIMIT = 8 * 2**20
 ENVIRONMENT = ("cpu_capability", "threads", "device", "dtype", "cpu_s", "peak_memory_mib")
 
@@ -56,7 +58,7 @@ def build_record(plan: Plan, folder: Path, reported: Mapping[str, Any], started:
         "model": {key: getattr(plan.model, key) for key in ("name", "title", "source", "revision", "sha256")},
         "parameters": {name: asdict(parameter) for name, parameter in plan.parameters.items()},
         "metrics": [metric.to_json() for metric in metrics.values()],
-        "claims": [judgement.to_json() for judgement in judge(plan.claims, metrics)],
+        "claims": [judgement.to_json() for judgement in judge(plan.claims, metrics, plan.profile)],
         "figures": figures,
         "data": data,
         "provenance": _provenance(plan, reported.get("environment", {}))
@@ -99,7 +101,7 @@ def recorded(reproduction: Reproduction, model: str, profile: str) -> dict[str, 
         UserError: it cannot be read.
     """
     path = reproduction.results / f"{results_stem(model, profile)}.json"
-    return _read(path) if path.exists() else None
+    return read(path) if path.exists() else None
 
 
 def recorded_runs(reproduction: Reproduction) -> list[tuple[Path, dict[str, Any]]]:
@@ -111,7 +113,7 @@ def recorded_runs(reproduction: Reproduction) -> list[tuple[Path, dict[str, Any]
     models = load_schema(reproduction.parameters).models
     stems = [results_stem(model, profile) for model in models for profile in reversed(PROFILES)]
     paths = [reproduction.results / f"{stem}.json" for stem in stems]
-    return [(path, _read(path)) for path in paths if path.exists()]
+    return [(path, read(path)) for path in paths if path.exists()]
 
 
 def comparable(run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
@@ -124,7 +126,7 @@ def compare(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[st
     verdicts = {claim["claim"]["id"]: claim["verdict"] for claim in run["claims"]}
     before = {claim["claim"]["id"]: claim["verdict"] for claim in record["claims"]}
     fallen = [
-        Change(f"claim {name}", old, verdicts[name], fell_below(verdicts[name], old))
+        Change(f"claim {name}", str(old), str(verdicts[name]), fell_below(verdicts[name], old))
         for name, old in before.items()
         if name in verdicts and verdicts[name] != old
     ]
@@ -174,7 +176,12 @@ def refuse_unrecordable(plan: Plan) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """A record.
+
+    Raises:
+        UserError: it is none, or of another schema.
+    """
     if path.stat().st_size > RECORD_LIMIT:
         raise UserError(f"{path}: larger than {RECORD_LIMIT // 2**20} MB; not a record")
     try:

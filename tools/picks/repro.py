@@ -23,6 +23,10 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     from reproductions.common.claims import ClaimError
 
     try:
+        if "verify" in options:
+            from picks.verify import verify
+
+            return verify(options.verify)
         if options.list:
             from picks.listing import show_list
 
