@@ -1,36 +1,53 @@
-"""What a run has found, set for a terminal."""
+"""What a run has found, set for a terminal: two lines a claim, what they add up to, and what to do next."""
 
 from __future__ import annotations
 
-from collections import Counter
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from picks.judgements import found, judgements
 from picks.plan import Plan
 from picks.record import Change
 from picks.runner import Outcome
-from reproductions.common.claims import VERDICTS
+from reproductions.common.claims import ARITHMETIC, BEFORE, OURS, MetricSpec
+from reproductions.common.numbers import number, with_interval
+from reproductions.common.verdicts import (
+    CANNOT_TELL,
+    HOLDS,
+    NOT_SEEN,
+    NOT_TESTED,
+    OPPOSITE,
+    WEAKER,
+    Judgement,
+    count_facts,
+    facts,
+    in_words,
+)
 
 # A claim that does not hold here is a finding, not a failure: no red, no green.
 STYLES = {
-    "reproduced": "bold cyan",
-    "partially reproduced": "cyan",
-    "inconclusive": "yellow",
-    "not reproduced": "bold magenta",
-    "not tested": "dim",
+    HOLDS: "bold cyan",
+    WEAKER: "cyan",
+    CANNOT_TELL: "yellow",
+    NOT_SEEN: "magenta",
+    OPPOSITE: "bold magenta",
+    NOT_TESTED: "dim",
 }
+UNDER = "  "  # before a claim that stands under another of its fact
+FAST = "\N{NO-BREAK SPACE}"
+NARROWEST = 40  # columns of text, however narrow the terminal
 
 
 def show_verdicts(
     console: Console, plan: Plan, record: Mapping[str, Any], folder: Path, changes: Sequence[Change] | str
 ) -> None:
-    """The verdict table, what it adds up to, what changed since the record, and where the run lies.
+    """Claim by claim what was found, what it adds up to, what changed since the record, and what to do next.
 
     Args:
         console: standard output.
@@ -39,12 +56,14 @@ def show_verdicts(
         folder: its directory.
         changes: since the recorded run, or why there is no comparison.
     """
+    judged = judgements(record["claims"])
     show_header(console, plan)
-    console.print(_verdict_table(record["claims"]))
-    console.print(f"{count_verdicts(record['claims'])}: on this model, at this scale.", highlight=False)
+    _show_claims(console, judged, plan.claims.metrics)
+    _line(console, "")
+    _line(console, f"{found(judged)}: on this model, at this scale.", style="bold")
     _show_changes(console, changes)
-    for line in ("", shown_path(folder), record["signature"]):
-        console.print(Text(line, style="dim"), soft_wrap=True)
+    _show_next(console, plan, record, folder)
+    _line(console, record["signature"], style="dim")
 
 
 def show_header(console: Console, plan: Plan) -> None:
@@ -56,11 +75,8 @@ def show_header(console: Console, plan: Plan) -> None:
 
 
 def count_verdicts(claims: Iterable[Mapping[str, Any]]) -> str:
-    """`6 reproduced, 1 inconclusive of 7 claims`; never one score for a paper."""
-    counts = Counter(claim["verdict"] for claim in claims)
-    total = counts.total()
-    listed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    return f"{listed} of {total} claim{'s' * (total != 1)}"
+    """`3 facts hold, 1 cannot be told`, of the `claims` of a record."""
+    return in_words(count_facts(judgements(claims)))
 
 
 def show_failure(console: Console, plan: Plan, outcome: Outcome, command: str) -> None:
@@ -75,7 +91,7 @@ def show_failure(console: Console, plan: Plan, outcome: Outcome, command: str) -
         f"  to run it again: {command}",
     ]
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        _line(console, line)
 
 
 def shown_path(path: Path) -> str:
@@ -84,45 +100,113 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _verdict_table(claims: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("claim", no_wrap=True)
-    table.add_column("the paper says", ratio=3)
-    table.add_column("its value", ratio=1)
-    table.add_column("ours", ratio=1)
-    table.add_column("control", justify="right", no_wrap=True)
-    table.add_column("verdict", min_width=12)
-    for judgement in claims:
-        claim, verdict = judgement["claim"], judgement["verdict"]
-        table.add_row(
-            Text(claim["id"]),
-            Text(claim["statement"].strip()),
-            Text(str(claim["paper"]["value"])),
-            Text(_ours(judgement)),
-            Text(_number(judgement["control"])),
-            Text(verdict, style=STYLES[verdict]),
+def _line(console: Console, line: str | Text, style: str = "") -> None:
+    """A line as it is, wherever it may end."""
+    console.print(Text(line, style=style) if isinstance(line, str) else line, soft_wrap=True)
+
+
+# Claims
+
+
+def _show_claims(console: Console, judged: Sequence[Judgement], specs: Mapping[str, MetricSpec]) -> None:
+    """The paper's claims, then our own checks; claims that turn on one fact stand together, the first one first."""
+    lines = Lines.fitting(judged, console.width, specs)
+    own = [judgement for judgement in judged if judgement.claim.kind == OURS]
+    theirs = [judgement for judgement in judged if judgement.claim.kind != OURS]
+    for title, group in (("What the paper claims", theirs), ("Our own checks", own)):
+        if group:
+            _line(console, "")
+            _line(console, title, style="bold")
+        for fact in facts(group):
+            for place, judgement in enumerate(fact.judgements):
+                for line in lines.of(judgement, under=place > 0):
+                    _line(console, line)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Sets claims to a width: id, verdict and numbers, below them the sentence, then the reason.
+
+    width: of the terminal; margin: columns of the id; word: columns of the verdict.
+    """
+
+    width: int
+    margin: int
+    word: int
+    specs: Mapping[str, MetricSpec]
+
+    @classmethod
+    def fitting(cls, judged: Sequence[Judgement], width: int, specs: Mapping[str, MetricSpec]) -> Lines:
+        """Columns as wide as what they hold."""
+        indent = len(UNDER) * any(len(fact.judgements) > 1 for fact in facts(judged))
+        margin = indent + max((len(judgement.claim.id) for judgement in judged), default=0)
+        word = max((len(judgement.verdict or "") for judgement in judged), default=0)
+        return cls(width, margin + 2, word + 2, specs)
+
+    def of(self, judgement: Judgement, *, under: bool) -> list[Text]:
+        """A claim's lines; one `under` another of its fact is set in."""
+        claim, verdict, margin = judgement.claim, judgement.verdict or "", " " * self.margin
+        lead = f"{UNDER * under}{claim.id}".ljust(self.margin) + verdict.ljust(self.word)
+        numbers = self._numbers(judgement)
+        first, *rest = self._wrapped("  ".join(numbers) or judgement.reason, lead)
+        head = Text(first)
+        head.stylize(STYLES.get(verdict, ""), self.margin, self.margin + len(verdict))
+        lines = [head, *map(Text, rest), *map(Text, self._wrapped(claim.statement, margin))]
+        if numbers and verdict and verdict != HOLDS:
+            lines += [Text(line, style="dim") for line in self._wrapped(judgement.reason, f"{margin}why: ")]
+        return lines
+
+    def _numbers(self, judgement: Judgement) -> list[str]:
+        """The value with its interval and unit, the control, and what would have to be true."""
+        claim, spec = judgement.claim, self.specs.get(judgement.claim.metric or "")
+        if judgement.value is None:
+            return []
+        unit = spec.unit.partition(",")[0] if spec else ""
+        parts = [" ".join(filter(None, (*with_interval(judgement.value, judgement.interval), unit)))]
+        if claim.control is not None:
+            parts.append(f"control {number(judgement.control)}")
+        parts.append(judgement.reason if claim.kind == ARITHMETIC else f"must be {claim.sought}")
+        if claim.set != BEFORE:
+            parts.append("chosen after results were seen")
+        return [part.replace(" ", FAST) for part in parts]
+
+    def _wrapped(self, text: str, lead: str) -> list[str]:
+        """Lines that begin below the end of `lead`; what stands between no-break spaces stays together."""
+        width = max(self.width, len(lead) + NARROWEST)
+        lines = textwrap.wrap(
+            text.strip(" \n"), width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
         )
-    return table
+        return [line.replace(FAST, " ") for line in lines] or [lead.rstrip()]
 
 
-def _ours(judgement: Mapping[str, Any]) -> str:
-    if judgement["verdict"] == "not tested":
-        return judgement["reason"]
-    interval = judgement["interval"]
-    between = f" [{_number(interval[0])}, {_number(interval[1])}]" if interval else ""
-    return _number(judgement["value"]) + between
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+# What comes after
 
 
 def _show_changes(console: Console, changes: Sequence[Change] | str) -> None:
     if isinstance(changes, str):
-        console.print(Text(changes, style="dim"))
+        _line(console, changes, style="dim")
         return
     for change in changes:
         mark = "fell" if change.fell else "changed"
-        console.print(Text(f"{mark} since the record: {change.subject}: {change.recorded} → {change.now}"))
+        _line(console, f"{mark} since the record: {change.subject}: {change.recorded} → {change.now}")
     if not changes:
-        console.print(Text("As recorded: same verdicts, every number within its tolerance.", style="dim"))
+        _line(console, "As recorded: same verdicts, every number within its tolerance.", style="dim")
+
+
+def _show_next(console: Console, plan: Plan, record: Mapping[str, Any], folder: Path) -> None:
+    """Where the run lies, and what can be done with it."""
+    paper, run = plan.reproduction.paper.id, shown_path(folder)
+    drawn = [fields["file"] for fields in record["figures"] if fields.get("theme", "light") == "light"]
+    page = f"tools/site serve, then papers/{paper}{', with an explorer' if record['data'] else ''}"
+    steps = {
+        "the run": run,
+        "figures": ", ".join(drawn) and f"{run}/{drawn[0]}{f' and {len(drawn) - 1} more' * (len(drawn) > 1)}",
+        "recorded runs": page,
+        "more of it": "" if plan.profile == "full" else f"tools/repro {paper} --model {plan.model.name} --profile full",
+        "judge again": f"tools/repro verify {run}/results.json",
+        "the words": 'README.md, "The words of a verdict"',
+    }
+    _line(console, "")
+    for name, step in steps.items():
+        if step:
+            _line(console, Text.assemble((f"{name:15}", "dim"), step))
