@@ -17,7 +17,6 @@ from reproductions.common.stats import UNKNOWN, Interval
 MOST_UNITS = 500
 DIGITS = 5  # of the values of units
 SHOWN = 7  # digits of what follows from them
-POWER = 2.8  # standard errors: a gap of so many is seen in four of five runs at the 5 % level
 
 MEAN, DIFFERENCE, SHARE, PLAIN = "mean", "difference", "share", "plain"
 
@@ -56,7 +55,8 @@ class Metric:
     @property
     def detectable(self) -> float:
         """The smallest distance from the null that four of five such runs would show."""
-        return POWER * self.error
+        fewest = min(len(stats.known(side)) for side in (self.units, self.against) if side) if self.units else 0
+        return stats.seen_errors(self.n if self.kind == SHARE else fewest) * self.error
 
     def p_value(self, null: float) -> float:
         """The two-sided p-value of the null; NaN where none can be had."""

@@ -30,7 +30,7 @@ def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerB
             raise ModelError(_cannot_load(card, error)) from error
     bridge.cfg.model_name = card.name
     bridge.original_model.requires_grad_(False)
-    bridge.original_model.base_model.register_forward_hook(_refuse_nan)
+    model.base_model.register_forward_hook(_refuse_nan)
     bridge.eval()
     return bridge
 
@@ -45,8 +45,8 @@ def _refuse_nan(_: Any, __: Any, output: Any) -> None:
     if not bool(torch.isfinite(states).all()):
         bad = int((~torch.isfinite(states)).sum())
         raise NotANumberError(
-            f"{bad:,} of {states.numel():,} numbers that the model puts out are NaN or infinite, so nothing can be measured: "
-            "the weights are broken, an intervention is too strong, or the number format is too small"
+            f"{bad:,} of {states.numel():,} numbers that the model puts out are NaN or infinite: nothing can be "
+            "measured; the weights are broken, an intervention is too strong, or the number format is too small"
         )
 
 

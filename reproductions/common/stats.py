@@ -2,7 +2,8 @@
 
 Below 16 units an interval is Student's t; from 16 on it is the bias-corrected and accelerated bootstrap (Efron 1987) as
 SciPy computes it, with a fixed seed; a share of events gets the exact one of Clopper and Pearson (1934). Why so: the
-percentile bootstrap over five units covers 84 % where it says 95.
+percentile bootstrap over five units covers 84 % where it says 95. Over 27 units it still covers 92 %: resamples of n
+units vary too little by (n - 1) / n and know no t. The level is raised to make up for that (Hesterberg 2015).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 LEVEL = 0.95
+POWER = 0.8
 FEWEST_RESAMPLED = 16  # units from which on resampling them covers as it should
 DRAWS = 2000
 
@@ -86,12 +88,19 @@ def _t_interval(mean: float, error: float, freedom: float) -> Interval:
 
 
 def _resampled(samples: tuple[Sequence[float], ...], statistic: Callable[..., NDArray]) -> Interval:
-    with warnings.catch_warnings():
+    level = _expanded_level(min(map(len, samples)))
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
-            samples, statistic, n_resamples=DRAWS, confidence_level=LEVEL, method="BCa", vectorized=True, rng=0
+            samples, statistic, n_resamples=DRAWS, confidence_level=level, method="BCa", vectorized=True, rng=0
         ).confidence_interval
     return float(found.low), float(found.high)
+
+
+def _expanded_level(n: int) -> float:
+    """The level at which a bootstrap over n units is as wide as Student's t over them would be."""
+    z = math.sqrt(n / (n - 1)) * float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
+    return 2 * float(stats.norm.cdf(z)) - 1
 
 
 def standard_error(values: Sequence[float]) -> float:
@@ -115,6 +124,15 @@ def _welch_freedom(a: Sequence[float], b: Sequence[float]) -> float:
     if x + y == 0:
         return max(len(a), len(b)) - 1
     return (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))
+
+
+def seen_errors(n: int) -> float:
+    """How many standard errors from the null a mean of n units must truly be for four of five runs to see it.
+
+    2.8 for many units, more for few, whose spread is not known well.
+    """
+    freedom = n - 1
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) + stats.t.ppf(POWER, freedom)) if freedom > 0 else math.nan
 
 
 def mean_p(values: Sequence[float], null: float) -> float:

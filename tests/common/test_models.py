@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from reproductions.common import hub
 from reproductions.common.catalogue import ModelError, model_card
-from reproductions.common.models import load_model
+from reproductions.common.models import NotANumberError, load_model
 
 NAME = "tiny/llama"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -193,3 +193,12 @@ def test_a_model_in_the_cache_is_loaded_without_gguf_and_in_silence() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_run_ends_where_the_model_puts_out_nan(snapshot: Path) -> None:
+    model = load_model(NAME, "cpu")
+    tokens = model.to_tokens(TEXT)
+    model(tokens)
+    broken = [("blocks.1.hook_resid_post", lambda value, hook: value * torch.nan)]
+    with model.hooks(fwd_hooks=broken), pytest.raises(NotANumberError, match="NaN or infinite"):
+        model(tokens)

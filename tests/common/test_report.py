@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from reproductions.common.claims import ClaimError, Claims, Metric, MetricSpec
+from reproductions.common.claims import ClaimError, Claims, MetricSpec
+from reproductions.common.metrics import mean_of, missing, plain
 from reproductions.common.report import Report, table
 
 
@@ -21,11 +22,11 @@ def reported(report):
 
 def test_a_metric_must_be_declared(report):
     with pytest.raises(ClaimError, match="'other' is not declared"):
-        report.add(Metric("other", 1.0, 1))
+        report.add(plain("other", 1.0, 1))
 
 
 def test_numbers_that_are_not_finite_become_null(report):
-    report.add(Metric("r", math.nan, 0, (), (math.nan, math.inf)))
+    report.add(missing("r"))
     report.finish()
     assert reported(report)["metrics"][0]["value"] is None
     assert reported(report)["metrics"][0]["interval"] == [None, None]
@@ -64,6 +65,12 @@ def test_nothing_is_reported_before_the_end(report):
     assert found["environment"]["device"] == "cpu"
     assert found["environment"]["peak_memory_mib"] > 0
     assert json.loads((report.folder / found["data"][0]["file"]).read_text(encoding="utf8")) == {"a": [1, None]}
+
+
+def test_tables_show_value_and_interval_with_one_precision(report):
+    report.add(mean_of("r", [0.1, 0.2, 0.34]), plain("null", 1024.0, 3))
+    rows = report.metric_table(["r", "null"]).splitlines()[2:]
+    assert rows == ["| r | 0.21 | [-0.09, 0.51] | 3 | r |", "| null | 1,024 |  | 3 | r |"]
 
 
 def test_without_a_folder_it_makes_one(report):

@@ -16,12 +16,13 @@ from picks import provenance, record
 from picks.arguments import parse
 from picks.errors import UserError
 from picks.plan import Plan, make_plan
-from reproductions.common.claims import ClaimError, Metric
+from reproductions.common.claims import ClaimError
 from reproductions.common.files import dump_json, write_json
+from reproductions.common.metrics import Metric, missing, share_of
 from tests.fixtures import house
 
-HEADS = Metric("heads", 0.85, 20, (0.8, 0.9), (0.8, 0.9))
-FAIR = Metric("fair", 0.5, 20)
+HEADS = share_of("heads", 51, 60, (0.8, 0.85, 0.9))
+FAIR = share_of("fair", 30, 60)
 SHA = hashlib.sha256(b"PNG").hexdigest()
 MACHINE = {"cpu_capability": "AVX512", "threads": 2, "device": "cpu", "dtype": "float32", "cpu_s": 1.5}
 
@@ -67,14 +68,14 @@ def _commit(root: Path) -> None:
 
 def test_the_record_says_what_was_asked_found_and_by_what(root: Path, folder: Path) -> None:
     built = _build(_plan(root, "-p", "n_tosses=30"), folder)
-    assert (built["schema"], built["state"], built["profile"]) == (1, "complete", "quick")
+    assert (built["schema"], built["state"], built["profile"]) == (2, "complete", "quick")
     assert (built["paper"], built["reproduction"], built["model"]["name"]) == (
         "2501.08310", "coin_flips", "smollm2-135m",
     )  # fmt: skip
     assert built["parameters"]["n_tosses"] == {"value": 30, "origin": "command line"}
     assert built["parameters"]["coin"] == {"value": "penny", "origin": "default"}
-    assert built["metrics"][0]["per_seed"] == [0.8, 0.9]
-    assert [claim["verdict"] for claim in built["claims"]] == ["reproduced", "not reproduced", "not tested"]
+    assert built["metrics"][0]["per_seed"] == [0.8, 0.85, 0.9]
+    assert [claim["verdict"] for claim in built["claims"]] == ["holds", "cannot tell", "not tested"]
     origin = built["provenance"]
     assert (origin["threads"], origin["seeds"], origin["wall_s"]) == (2, [0, 1, 2], 12.3)
     assert origin["packages"].keys() == {"python", *provenance.PACKAGES}
@@ -87,7 +88,7 @@ def test_hashes_of_files_are_our_own(root: Path, folder: Path) -> None:
 
 
 def test_a_number_that_is_none_becomes_null(root: Path, folder: Path) -> None:
-    built = _build(_plan(root), folder, Metric("heads", math.nan, 0, (), None), FAIR)
+    built = _build(_plan(root), folder, missing("heads"), FAIR)
     assert built["metrics"][0]["value"] is None
     assert "NaN" not in dump_json(built)
 
@@ -163,9 +164,7 @@ def test_a_hub_model_makes_one_file_name() -> None:
     assert record.results_stem("owner/name", "quick") == "owner--name.quick"
 
 
-@pytest.mark.parametrize(
-    ("content", "why"), [("{", "not JSON"), ("[]", "not a record"), ('{"schema": 99}', "schema 1")]
-)
+@pytest.mark.parametrize(("content", "why"), [("{", "not JSON"), ("[]", "not a record"), ('{"schema": 1}', "schema 2")])
 def test_a_faulty_record_is_named(content: str, why: str, root: Path) -> None:
     plan = _plan(root)
     plan.reproduction.results.mkdir()
@@ -196,16 +195,16 @@ def test_a_number_is_told_once_it_leaves_its_tolerance(root: Path, folder: Path)
 
 def test_a_number_without_a_tolerance_is_not_compared(root: Path, folder: Path) -> None:
     plan = _plan(root)
-    built, other = _build(plan, folder), _build(plan, folder, HEADS, Metric("fair", 0.4, 20))
+    built, other = _build(plan, folder), _build(plan, folder, HEADS, share_of("fair", 24, 60))
     assert record.compare(other, built, plan.claims.metrics) == []
 
 
 def test_a_worse_verdict_has_fallen_and_a_better_one_has_changed(root: Path, folder: Path) -> None:
     plan = _plan(root)
     built = _build(plan, folder)
-    worse = _changed(built, verdict="inconclusive")
+    worse = _changed(built, verdict="cannot tell")
     assert record.compare(worse, built, plan.claims.metrics) == [
-        record.Change("claim C1", "reproduced", "inconclusive", fell=True)
+        record.Change("claim C1", "holds", "cannot tell", fell=True)
     ]
     assert [change.fell for change in record.compare(built, worse, plan.claims.metrics)] == [False]
 

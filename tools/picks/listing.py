@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from picks.parameters import PROFILES, load_schema
-from picks.record import recorded
-from picks.report import count_verdicts
+from picks.record import judgements, recorded
 from picks.reproductions import Reproduction, load_all
 from reproductions.common.files import dump_json
+from reproductions.common.verdicts import count_facts, in_words
 
 
 def show_list(root: Path, *, as_json: bool) -> int:
@@ -56,7 +56,8 @@ def _run(record: Mapping[str, Any] | None, model: str, profile: str, deadline: f
     known = {"model": model, "profile": profile, "deadline_s": deadline, "wall_s": None, "found": None}
     if record is None:
         return known
-    return known | {"wall_s": record["provenance"]["wall_s"], "found": count_verdicts(record["claims"])}
+    found = in_words(count_facts(judgements(record)))
+    return known | {"wall_s": record["provenance"]["wall_s"], "found": found}
 
 
 def _duration(run: Mapping[str, Any]) -> str:
