@@ -59,13 +59,6 @@ class Judgement:
         """The judgement as it stands in `results.json`."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Judgement:
-        """The inverse of `to_json`; a number that could not be computed is None."""
-        low_high = fields["interval"]
-        interval = None if not low_high or None in low_high else (low_high[0], low_high[1])
-        return cls(**{**fields, "claim": Claim.from_json(fields["claim"]), "interval": interval})
-
 
 def judge(claims: Claims, metrics: Mapping[str, Metric], profile: str) -> tuple[Judgement, ...]:
     """A verdict for each claim, from the metrics of one run.

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from picks.judgements import judgements
 from picks.parameters import PROFILES, load_schema
-from picks.record import judgements, recorded
+from picks.record import recorded
 from picks.reproductions import Reproduction, load_all
 from reproductions.common.files import dump_json
 from reproductions.common.verdicts import count_facts, in_words
@@ -56,7 +57,7 @@ def _run(record: Mapping[str, Any] | None, model: str, profile: str, deadline: f
     known = {"model": model, "profile": profile, "deadline_s": deadline, "wall_s": None, "found": None}
     if record is None:
         return known
-    found = in_words(count_facts(judgements(record)))
+    found = in_words(count_facts(judgements(record["claims"])))
     return known | {"wall_s": record["provenance"]["wall_s"], "found": found}
 
 

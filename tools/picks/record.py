@@ -19,7 +19,7 @@ from reproductions.common.catalogue import model_names
 from reproductions.common.claims import MetricSpec
 from reproductions.common.files import dump_json, sha256, write_bytes, write_json
 from reproductions.common.metrics import Metric
-from reproductions.common.verdicts import Judgement, fell_below, judge
+from reproductions.common.verdicts import fell_below, judge
 
 SCHEMA = 2
 RECORD_LIMIT = 8 * 2**20
@@ -114,11 +114,6 @@ def recorded_runs(reproduction: Reproduction) -> list[tuple[Path, dict[str, Any]
     stems = [results_stem(model, profile) for model in models for profile in reversed(PROFILES)]
     paths = [reproduction.results / f"{stem}.json" for stem in stems]
     return [(path, read(path)) for path in paths if path.exists()]
-
-
-def judgements(record: Mapping[str, Any]) -> tuple[Judgement, ...]:
-    """The verdicts of a record."""
-    return tuple(Judgement.from_json(fields) for fields in record["claims"])
 
 
 def comparable(run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
