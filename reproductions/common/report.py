@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reproductions.common import numbers, plots, steps
+from reproductions.common import numbers, plots
 from reproductions.common.claims import ClaimError, Claims
 from reproductions.common.files import sha256, write_json
 from reproductions.common.metrics import Metric
@@ -50,7 +50,9 @@ class Report:
 
     def step(self, name: str, compute: Callable[[], Found]) -> Found:
         """An expensive part of a run, under a name of its own; after an interruption it is not computed again."""
-        return steps.step(self.folder, name, compute)
+        from reproductions.common.steps import step  # brings torch, which readers of reports do without
+
+        return step(self.folder, name, compute)
 
     def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Image:
         """Draw and save a figure for dark and for light pages, with a text alternative; returns the light one."""
