@@ -124,7 +124,7 @@ def test_a_tag_in_the_list_narrows_the_list(served, reader):
         ("?venue=ACL+2025", ["On the fairness of coins"]),
         ("?thread=1", [COINS]),
         ("?notebook=1&tag=evaluation&words=half", [COINS]),
-        ("?verdict=reproduced&words=half", [COINS]),
+        ("?verdict=holds&words=half", [COINS]),
         ("?words=no+such+thing", []),
     ],
 )
@@ -266,7 +266,7 @@ def test_without_scripts_the_list_is_plain(served, reader, browser):
 @SIZES
 def test_results_are_narrowed_and_kept_in_the_address(site, reader, size):
     page = reader(site, size).open(site.url("results"))
-    page.locator("#results-filter [name=verdict]").select_option("not reproduced")
+    page.locator("#results-filter [name=verdict]").select_option("cannot tell")
     page.locator("#results-filter [name=words]").fill("coins tame")
     rows = page.locator("#results tr[data-verdict]:visible")
     expect(rows).to_have_count(1)

@@ -23,6 +23,7 @@ PAGES = (
     "tags/",
     "tags/circuits",
     "about",
+    "verdicts",
 )
 
 # Text that does not stand out enough from what lies behind it (WCAG AA): 4.5 to 1, or 3 to 1 where it is large.

@@ -98,25 +98,20 @@ const pickItem = (() => {
     );
   }
 
-  function found({ url, verdicts }) {
-    const total = Object.values(verdicts).reduce((sum, number) => sum + number, 0);
-    const claims = total === 1 ? "claim" : "claims";
-    const said = total ? `${verdicts.reproduced ?? 0} of ${total} ${claims} reproduced` : "notebook";
-    const drawn = total ? bar(verdicts, total, claims) : null;
-    return element("a", { class: "pick-found", href: `${url}#reproduction` }, drawn, element("span", {}, said));
+  function found({ url, verdicts, found: words }) {
+    const said = element("span", {}, words || "notebook");
+    return element("a", { class: "pick-found", href: `${url}#reproduction` }, words ? bar(verdicts, words) : null, said);
   }
 
-  function bar(verdicts, total, claims) {
+  function bar(verdicts, words) {
     let x = 0;
     const parts = Object.entries(verdicts).map(([word, width]) => {
-      const part = element("rect", { class: `bar-${word.replaceAll(" ", "-")}`, x, y: 0, width, height: 1 });
+      const part = element("rect", { class: `bar-${word.replace(/\W+/g, "-")}`, x, y: 0, width, height: 1 });
       x += width;
       return part;
     });
-    const tally = Object.entries(verdicts).map(([word, number]) => `${number} ${word}`);
-    const label = `${tally.join(", ")} of ${total} ${claims}`;
-    const box = { class: "bar", viewBox: `0 0 ${total} 1`, preserveAspectRatio: "none" };
-    return element("svg", { ...box, role: "img", "aria-label": label }, parts);
+    const box = { class: "bar", viewBox: `0 0 ${x} 1`, preserveAspectRatio: "none" };
+    return element("svg", { ...box, role: "img", "aria-label": words }, parts);
   }
 
   return item;

@@ -12,8 +12,10 @@ import pytest
 from lxml import html as lxml_html
 
 from picks.errors import UserError
+from picks.site.addresses import slug
 from picks.site.build import build, pack, write_pages
 from picks.site.generate import generate
+from reproductions.common.verdicts import VERDICTS
 from tests.fixtures import built_site, mini_site
 from tests.fixtures.mini_site import ATTACK, HOSTILE, HOSTILE_NAME, NAME
 from tests.picks.site.conftest import REPOSITORY, SITE
@@ -115,13 +117,13 @@ def test_a_pick_knows_its_neighbours(html: Path) -> None:
 def test_the_reproductions_panel_tells_every_run(html: Path) -> None:
     page = _page(html, "papers/2501.00002")
     assert page.xpath("//*[@id='command']")[0].text_content() == "tools/repro 2501.00002"
-    runs = page.xpath("//section[@id='claim-C1']//tbody/tr")
+    runs = page.xpath("//section[@id='claim-C1']//tbody/tr[th]")
     assert [_text(run.xpath(".//*[starts-with(@class, 'verdict')]")[0]) for run in runs] == [
-        "reproduced",
-        "reproduced",
-        "not reproduced",
+        "holds",
+        "holds",
+        "cannot tell",
     ]
-    assert "0.9000.800 to 1control0.500" in _text(runs[0])
+    assert "0.90 [0.85, 0.95] sharecontrol0.50" in _text(runs[0])
     assert "it takes fifty years" in _text(page.xpath("//section[@id='claim-C2']")[0])
     assert len(page.xpath("//figure[@id='figure-smollm2-135m-full-toss']/img")) == 2
     assert page.xpath("//section[@id='claim-C1']//p[@class='claim-figure']/a/@href") == [
@@ -131,13 +133,65 @@ def test_the_reproductions_panel_tells_every_run(html: Path) -> None:
     assert "repro:2501.00002" in _text(page.xpath("//div[@class='provenance']")[0])
 
 
+def test_a_claim_says_what_must_be_true_and_why_it_is_not_told(html: Path) -> None:
+    page = _page(html, "papers/2501.00002")
+    claim = page.xpath("//section[@id='claim-C1']")[0]
+    assert "Must be above 0.5" in _text(claim)
+    assert "over all of the authors' models and columns 0.70 to 0.90" in _text(claim)
+    [why] = claim.xpath(".//tr[@class='claim-why']")
+    assert _text(why).startswith("spans 0.5: n = 12 sees gaps of 0.0")
+    assert "Same fact as C1" in _text(page.xpath("//section[@id='claim-C6']")[0])
+
+
+def test_a_negative_verdict_shows_all_that_it_took(html: Path) -> None:
+    claim = _page(html, "papers/2501.00002").xpath("//section[@id='claim-C4']")[0]
+    assert "Chosen after results were seen: the first coin had no edge" in _text(claim)
+    told = _text(claim.xpath(".//details")[0])
+    for part in ("coin with two heads; must be above 0.9", "counted by eye; why it may differ here: our table is soft"):
+        assert part in told
+    assert "positive control 0.98; second route −0.27" in told
+
+
+def test_our_own_checks_stand_apart_and_have_no_number_of_the_paper(html: Path) -> None:
+    page = _page(html, "papers/2501.00002")
+    ours = page.xpath("//h3[@id='own-checks']/following-sibling::div[1]//section")
+    assert [section.get("id") for section in ours] == ["claim-C3"]
+    assert not ours[0].xpath(".//span[@class='label'][text()='Paper']")
+    [row, *_] = _page(html, "results").xpath("//a[contains(@href, '2501.00002/#claim-C3')]/ancestor::tr")
+    assert not row.xpath("td[@data-label='Paper']")
+    assert _text(row.getparent().xpath("tr[1]")[0]).startswith("Our own checks: ")
+
+
+def test_what_follows_from_the_settings_has_no_verdict(html: Path) -> None:
+    claim = _page(html, "papers/2501.00002").xpath("//section[@id='claim-C5']")[0]
+    assert not claim.xpath(".//*[starts-with(@class, 'verdict ')]")
+    assert "60 tosses" in _text(claim) and "follows from the settings" in _text(claim)
+    assert "Must be" not in _text(claim)
+
+
+def test_no_page_gives_a_score_or_an_earlier_word(html: Path) -> None:
+    for path in built_site.pages(html):
+        text = _text(built_site.page(path).xpath("//body")[0])
+        assert not re.search(r"\d+ of \d+ (claims|facts)|(not|partially) reproduced|inconclusive", text), path
+
+
+def test_every_verdict_has_its_colours(html: Path) -> None:
+    style = (html / "assets" / "css" / "picks.css").read_text(encoding="utf8")
+    for verdict in VERDICTS:
+        assert f".verdict--{slug(verdict)} {{" in style
+        assert f".bar-{slug(verdict)} {{" in style
+
+
 def test_results_show_each_claim_once_for_each_model(html: Path) -> None:
     rows = _page(html, "results").xpath("//table[@id='results']//tr[@data-verdict][@data-paper='2501.00002']")
-    assert [(row.get("data-model"), row.get("data-verdict")) for row in rows] == [
-        ("smollm2-135m", "reproduced"),
-        ("smollm2-135m", "not tested"),
-        ("gemma3-270m", "not reproduced"),
-        ("gemma3-270m", "not tested"),
+    shown = [(row.xpath("td[1]/a")[0].text, row.get("data-model"), row.get("data-verdict")) for row in rows]
+    small, large = "smollm2-135m", "gemma3-270m"
+    assert shown == [
+        *(("C1", small, "holds"), ("C6", small, "holds"), ("C2", small, "not tested")),
+        *(("C4", small, "opposite"), ("C5", small, "")),
+        *(("C1", large, "cannot tell"), ("C6", large, "cannot tell"), ("C2", large, "not tested")),
+        *(("C4", large, "cannot tell"), ("C5", large, "")),
+        *(("C3", small, "holds"), ("C3", large, "holds")),
     ]
 
 
@@ -155,6 +209,7 @@ def test_scholars_tools_find_the_citation(html: Path) -> None:
     data = json.loads(_page(html, "papers/2501.00002").xpath("//script[@type='application/ld+json']")[0].text)
     assert data["@type"] == "ScholarlyArticle"
     assert data["review"][0]["url"] == f"{SITE}papers/2501.00002/#claim-C1"
+    assert not any("not tested" in review["reviewBody"] for review in data["review"])
     assert data["name"] == "“Heads”, co-occurrence and half-coins"
 
 

@@ -47,7 +47,7 @@ def test_verdicts_are_those_of_the_fullest_run_on_the_first_model(library: Libra
         ("gemma3-270m", "quick"),
     ]
     assert [run.profile for run in pick.reproduced.best_by_model] == ["full", "quick"]
-    assert pick.verdicts == {"reproduced": 1, "not tested": 1}
+    assert pick.verdicts == {"holds": 1, "opposite": 1, "not tested": 1}
     assert library.picks["2501.00001"].verdicts == {}
 
 

@@ -85,6 +85,12 @@ def _eventually(url: str, text: str) -> str:
 def test_results_json_tells_programs_every_verdict(html: Path) -> None:
     content = json.loads((html / "results.json").read_text(encoding="utf8"))
     rows = [row for row in content["results"] if row["paper"] == "2501.00002"]
-    assert len(rows) == 6
-    assert {row["verdict"] for row in rows} == {"reproduced", "not reproduced", "not tested"}
-    assert rows[0]["value"] == 0.9 and rows[0]["interval"] == [0.8, 1.0]
+    assert content["schema"] == 2
+    assert len(rows) == 18
+    assert {row["verdict"] for row in rows} == {"holds", "cannot tell", "opposite", "not tested", None}
+    first = rows[0]
+    assert (first["value"], first["n"], first["control"], first["sought"]) == (0.9, 12, 0.5, "above 0.5")
+    assert first["interval"][0] < 0.9 < first["interval"][1]
+    assert (first["claim"]["kind"], first["claim"]["paper"]["effect"]) == ("paper", [0.7, 0.9])
+    assert {row["claim"]["id"] for row in rows if not row["speaks_for_fact"]} == {"C6"}
+    assert {row["claim"]["paper"] for row in rows if row["claim"]["kind"] == "ours"} == {None}

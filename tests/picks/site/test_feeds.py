@@ -52,7 +52,7 @@ def test_entries_name_authors_tags_code_and_notebook(feed: etree._Element) -> No
     assert related == {"arXiv": "https://arxiv.org/abs/2501.00001", "Code": "https://example.org/coins"}
     second = _entry(feed, "2501.00002")
     assert second.find("a:link[@title='Notebook']", NS).get("href").endswith("/notebooks/coin_flips.ipynb")
-    assert "1 reproduced, 1 not tested of 2 claims" in second.findtext("a:content", "", NS)
+    assert "1 fact holds, 1 is the opposite, 1 is not tested; 1 still holds" in second.findtext("a:content", "", NS)
 
 
 def test_dates_come_from_the_entries_at_noon(feed: etree._Element) -> None:

@@ -7,21 +7,19 @@ import math
 import pytest
 
 from picks.site import formats
+from picks.site.collection import Library
+from tests.fixtures.mini_site import NAME
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (0.7061, "0.706"),
-        (0.000549, "0.001"),
-        (-0.0098, "−0.010"),
+        (0.7061, "0.71"),
+        (-0.0098, "−0.0098"),
         (2.7, "2.7"),
-        (1234.5, "1.23e+03"),
-        (0, "0"),
-        (1, "1"),
+        (1234.5, "1,234"),
         (None, "–"),
         (math.nan, "–"),
-        (1e-9, "1e−09"),
     ],
 )
 def test_numbers(value: float | None, shown: str) -> None:
@@ -49,8 +47,21 @@ def test_names() -> None:
     assert formats.et_al(["A", "B", "C", "D"]) == "A et al."
 
 
-def test_claims_are_counted_never_scored() -> None:
-    counts = {"reproduced": 6, "inconclusive": 1}
-    assert formats.tally(counts) == "6 reproduced, 1 inconclusive of 7 claims"
-    assert formats.short_tally(counts) == "6 of 7 claims reproduced"
-    assert formats.tally({"not tested": 1}) == "1 not tested of 1 claim"
+def test_a_value_is_as_fine_as_its_interval_is_wide(library: Library) -> None:
+    [(_, reproduced)] = [one for one in library.reproduced if one[1].name == NAME]
+    judged = {finding.id: finding.judgement for finding in reproduced.runs[0].findings}
+    assert (formats.value(judged["C1"]), formats.interval(judged["C1"])) == ("0.90", "[0.85, 0.95]")
+    assert (formats.value(judged["C4"]), formats.interval(judged["C4"])) == ("−0.33", "[−0.42, −0.25]")
+    assert (formats.value(judged["C2"]), formats.interval(judged["C2"])) == ("–", "")
+
+
+def test_a_range_of_one_number_is_that_number() -> None:
+    assert formats.span((0.6, 0.95)) == "0.60 to 0.95"
+    assert formats.span((0.6, 0.6)) == "0.60"
+
+
+def test_facts_are_counted_in_words_never_scored(library: Library) -> None:
+    assert formats.tally({"holds": 3, "cannot tell": 1}) == "3 facts hold, 1 cannot be told"
+    [(_, reproduced)] = [one for one in library.reproduced if one[1].name == NAME]
+    told = "1 fact holds, 1 is the opposite, 1 is not tested; 1 still holds after Holm's correction"
+    assert formats.found(reproduced.runs[0]) == f"On {reproduced.runs[0].model_name}, full profile: {told}."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from picks import reproductions
 from picks.errors import UserError
@@ -37,13 +38,44 @@ def changed(root: Path, tmp_path: Path) -> Callable[..., None]:
 
 def test_a_run_says_what_was_claimed_measured_and_found(root: Path) -> None:
     run = load_reproduced(reproductions.find(root, NAME)).runs[0]
-    tested, untested = run.findings
-    assert (tested.verdict, tested.value, tested.interval, tested.control) == ("reproduced", 0.9, (0.8, 1.0), 0.5)
-    assert tested.metric is not None and tested.metric.n == 60
-    assert tested.measure is not None and tested.measure.title == "share of heads"
-    assert (untested.verdict, untested.value, untested.check) == ("not tested", None, None)
+    tested, _, untested, *_ = run.findings
+    assert (tested.verdict, tested.judgement.value, tested.judgement.control) == ("holds", 0.9, 0.5)
+    assert tested.metric is not None and tested.judgement.n == tested.metric.n == 12
+    spec = tested.spec(tested.claim.metric)
+    assert spec is not None and (spec.title, tested.unit) == ("share of heads", "share")
+    assert (untested.verdict, untested.measured, untested.spec(untested.claim.metric)) == ("not tested", False, None)
     assert {figure.name: sorted(figure.files) for figure in run.figures} == {"toss": ["dark", "light"]}
     assert list(run.data) == ["head_map"]
+
+
+def test_findings_stand_fact_by_fact_and_name_what_they_are(root: Path) -> None:
+    run = load_reproduced(reproductions.find(root, NAME)).runs[0]
+    assert [(finding.id, finding.under and finding.under.id) for finding in run.findings] == [
+        *(("C1", None), ("C6", "C1"), ("C2", None), ("C3", None), ("C4", None), ("C5", None)),
+    ]
+    assert [finding.id for finding in run.own] == ["C3"]
+    assert {finding.id: finding.afterthought for finding in run.findings if finding.afterthought} == {
+        "C4": "the first coin had no edge"
+    }
+    assert {finding.id: finding.verdict for finding in run.findings}["C5"] is None
+
+
+def test_only_facts_of_the_paper_are_counted(root: Path) -> None:
+    run = load_reproduced(reproductions.find(root, NAME)).runs[0]
+    assert run.counts == {"holds": 1, "opposite": 1, "not tested": 1}
+
+
+def test_a_claim_whose_check_has_changed_since_is_known(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(root / "papers", copy / "papers")
+    shutil.copytree(root / "reproductions", copy / "reproductions")
+    path = copy / "reproductions" / NAME / "claims.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf8"))
+    content["claims"][0]["null"] = 0.4
+    content["claims"][1]["scale"] = "another remark"
+    path.write_text(yaml.safe_dump(content), encoding="utf8")
+    run = load_reproduced(reproductions.find(copy, NAME)).runs[0]
+    assert [finding.id for finding in run.findings if finding.reworded] == ["C1"]
 
 
 def _no_claims(content: dict[str, Any]) -> None:
@@ -52,6 +84,14 @@ def _no_claims(content: dict[str, Any]) -> None:
 
 def _odd_verdict(content: dict[str, Any]) -> None:
     content["claims"][0]["verdict"] = "proven"
+
+
+def _no_verdict(content: dict[str, Any]) -> None:
+    content["claims"][0]["verdict"] = None
+
+
+def _odd_number(content: dict[str, Any]) -> None:
+    content["claims"][0]["control"] = "<b>"
 
 
 def _outside(content: dict[str, Any]) -> None:
@@ -66,7 +106,9 @@ def _missing(content: dict[str, Any]) -> None:
     content["figures"][0]["file"] = "smollm2-135m.full.toss.light.json"
 
 
-@pytest.mark.parametrize("change", [_no_claims, _odd_verdict, _outside, _other_name, _missing])
+@pytest.mark.parametrize(
+    "change", [_no_claims, _odd_verdict, _no_verdict, _odd_number, _outside, _other_name, _missing]
+)
 def test_a_record_that_nobody_recorded_is_refused(change: Callable[..., None], changed: Callable[..., None]) -> None:
     with pytest.raises(UserError, match=f"{RUN}: not what tools/repro --record writes"):
         changed(change)

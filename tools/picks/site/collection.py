@@ -43,7 +43,7 @@ class Pick:
 
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many claims got each verdict in the run that speaks for the reproduction."""
+        """How many of the paper's facts got each verdict in the run that speaks for the reproduction."""
         run = self.reproduced.headline if self.reproduced else None
         return run.counts if run else {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from picks.errors import UserError
 from picks.papers import Paper
 from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Library, Pick
-from picks.site.formats import day
+from picks.site.formats import day, tally
 from picks.site.markup import plain
 from picks.site.results import Finding, Run
 
-RESULTS_SCHEMA = 1
+RESULTS_SCHEMA = 2
 
 
 def picks_script(library: Library, addresses: Addresses) -> bytes:
@@ -69,28 +70,27 @@ def _listed(pick: Pick, addresses: Addresses) -> dict[str, Any]:
         "notebook": pick.reproduced is not None,
         "thread": bool(paper.threads),
         "verdicts": pick.verdicts,
+        "found": tally(pick.verdicts) if pick.verdicts else "",
         "text": plain(paper.summary).lower(),
     }
 
 
 def _result(paper: Paper, run: Run, finding: Finding, addresses: Addresses) -> dict[str, Any]:
+    """A claim as it was declared, what was measured and how it was judged, where it comes from and where it stands."""
+    claim, spec = finding.claim, finding.spec(finding.claim.metric)
+    judged = asdict(finding.judgement)
     return {
         "paper": paper.id,
         "title": paper.title,
         "reproduction": run.reproduction,
         "model": run.model,
         "profile": run.profile,
-        "claim": finding.id,
-        "statement": finding.statement,
-        "paper_value": finding.paper.value,
-        "paper_model": finding.paper.model,
-        "metric": finding.metric.name if finding.metric else None,
-        "value": finding.value,
-        "interval": list(finding.interval) if finding.interval else None,
-        "control": finding.control,
-        "check": str(finding.check) if finding.check else None,
-        "verdict": finding.verdict,
-        "reason": finding.reason,
+        "claim": judged.pop("claim") | ({"paper": None} if finding.ours else {}),
+        "speaks_for_fact": finding.under is None,
+        "sought": claim.sought if finding.verdict and claim.metric else None,
+        "measured": spec.title if spec else None,
+        "unit": spec.unit if spec else None,
+        **judged,
         "started": run.provenance["started"],
         "signature": run.signature,
         "url": addresses.public(paper_page(paper.id)) + f"#{finding.anchor}",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from picks.judgements import found as added_up
 from picks.site.results import Run
+from reproductions.common import numbers
+from reproductions.common.verdicts import Judgement, in_words
 
 LINKS = {
     "code": "Code",
@@ -29,21 +31,32 @@ THREADS = {
 
 
 def number(value: float | None) -> str:
-    """Three decimals below one, else three digits that count; a true minus sign; a dash where there is no number."""
-    if value is None or math.isnan(value):
-        return "–"
-    small = 0.0005 <= abs(value) < 1
-    return (f"{value:.3f}" if small else f"{value:.3g}").replace("-", "−")
+    """A number with two digits that count, a true minus sign, a dash where there is none."""
+    return _signed(numbers.number(value))
 
 
-def numbers(values: Iterable[float]) -> str:
+def several(values: Iterable[float]) -> str:
     """Several numbers in a row."""
     return ", ".join(map(number, values))
 
 
-def interval(bounds: tuple[float, float] | None) -> str:
-    """`0.62 to 0.78`, or a dash."""
-    return f"{number(bounds[0])} to {number(bounds[1])}" if bounds else "–"
+def value(judgement: Judgement) -> str:
+    """What was measured, as fine as its interval is wide."""
+    return _signed(numbers.with_interval(judgement.value, judgement.interval)[0])
+
+
+def interval(judgement: Judgement) -> str:
+    """`[0.62, 0.78]`, or nothing."""
+    return _signed(numbers.with_interval(judgement.value, judgement.interval)[1])
+
+
+def span(bounds: tuple[float, float]) -> str:
+    """`0.62 to 0.78`; one number where both are the same."""
+    return " to ".join(dict.fromkeys(map(number, bounds)))
+
+
+def _signed(shown: str) -> str:
+    return shown.replace("-", "−")
 
 
 def day(known: str) -> str:
@@ -79,20 +92,13 @@ def et_al(names: Sequence[str]) -> str:
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """`6 reproduced, 1 inconclusive of 7 claims`; never one score for a paper."""
-    total = sum(counts.values())
-    return ", ".join(f"{count} {word}" for word, count in counts.items()) + f" of {total} claim{'s' * (total != 1)}"
-
-
-def short_tally(counts: Mapping[str, int]) -> str:
-    """`6 of 7 claims reproduced`."""
-    total = sum(counts.values())
-    return f"{counts.get('reproduced', 0)} of {total} claims reproduced"
+    """`3 facts hold, 1 cannot be told`; never a score."""
+    return in_words(counts)
 
 
 def found(run: Run) -> str:
     """What a run found, in one sentence."""
-    return f"On {run.model_name}, {run.profile} profile: {tally(run.counts)}."
+    return f"On {run.model_name}, {run.profile} profile: {added_up(run.judged)}."
 
 
 def link_label(key: str) -> str:
@@ -108,7 +114,7 @@ def thread_label(platform: str) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        *(number, numbers, interval, day, duration, memory, listed, et_al),
-        *(tally, short_tally, found, link_label, thread_label),
+        *(number, several, value, interval, span, day, duration, memory, listed, et_al),
+        *(tally, found, link_label, thread_label),
     )
-}
+} | {"added_up": added_up}

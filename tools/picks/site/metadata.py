@@ -8,6 +8,7 @@ from picks.papers import Paper
 from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Pick
 from picks.site.results import Reproduced
+from reproductions.common.verdicts import NOT_TESTED
 
 
 def citation_tags(paper: Paper) -> list[tuple[str, str]]:
@@ -27,7 +28,7 @@ def citation_tags(paper: Paper) -> list[tuple[str, str]]:
 
 
 def structured_data(pick: Pick, addresses: Addresses) -> dict[str, Any]:
-    """The paper as schema.org's ScholarlyArticle, with a review for each claim that was tested."""
+    """The paper as schema.org's ScholarlyArticle, with a review for each of its claims that was tested."""
     paper = pick.paper
     same = [paper.url, *([f"https://doi.org/{paper.doi}"] if paper.doi else [])]
     article: dict[str, Any] = {
@@ -51,10 +52,11 @@ def _reviews(reproduced: Reproduced, page: str) -> list[dict[str, Any]]:
         {
             "@type": "Review",
             "url": f"{page}#{finding.anchor}",
-            "reviewAspect": finding.statement,
-            "reviewBody": f"{finding.verdict} on {run.model_title}, profile {run.profile}",
+            "reviewAspect": finding.claim.statement,
+            "reviewBody": f"{finding.verdict} on {run.model_title}, profile {run.profile}: {finding.judgement.reason}",
             "dateCreated": str(run.provenance["started"])[:10],
         }
         for run in reproduced.best_by_model
-        for finding in run.findings
+        for finding in run.of_paper
+        if finding.verdict not in (NOT_TESTED, None)
     ]

@@ -14,9 +14,9 @@ from picks.site.addresses import paper_page, slug
 from picks.site.collection import Group, Pick
 from picks.site.markup import front_matter
 from picks.site.metadata import citation_tags, structured_data
-from picks.site.results import Finding, Reproduced, Run, count_verdicts
+from picks.site.results import Finding, Reproduced, Run
 from picks.site.studio import Studio, figure_anchor
-from reproductions.common.claims import VERDICTS
+from reproductions.common.verdicts import VERDICTS
 
 WIDE = ["navigation", "toc"]  # pages without sidebars
 UNSEARCHED = {"exclude": True}
@@ -61,14 +61,11 @@ EXPLORERS = (
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with what each run found for it; the rest is as the run that speaks for the reproduction has it."""
+    """A claim with what each run found for it; `first` is what the run that speaks for the reproduction says."""
 
     first: Finding
     runs: tuple[tuple[Run, Finding], ...]
     figure: str | None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.first, name)
 
 
 def home(studio: Studio) -> Iterator[File]:
@@ -131,7 +128,8 @@ def _panel(pick: Pick) -> Mapping[str, Any]:
     if reproduced is None:
         return {}
     return {
-        "claims": _claims(reproduced),
+        "claims": [claim for claim in _claims(reproduced) if not claim.first.ours],
+        "own_checks": [claim for claim in _claims(reproduced) if claim.first.ours],
         "differences": notebooks.differences(reproduced.notebook),
         "explorers": [
             {"page": explorer_path(reproduced, explorer), "title": explorer.title}
@@ -175,13 +173,14 @@ def results(studio: Studio) -> Iterator[File]:
     """Every claim of every reproduction."""
     reproductions = studio.library.reproduced
     runs = [run for _, reproduced in reproductions for run in reproduced.best_by_model]
+    given = {finding.verdict for run in runs for finding in run.findings}
     yield studio.page(
         "results.md",
         "results.md.j2",
         meta={"title": "Results", "hide": WIDE, "search": UNSEARCHED},
         reproductions=reproductions,
         models={run.model: run.model_name for run in runs},
-        total=count_verdicts(finding for run in runs for finding in run.findings),
+        verdicts=[verdict for verdict in VERDICTS if verdict in given],
     )
 
 

@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from picks.errors import UserError
+from picks.judgements import judgements
 from picks.record import recorded_runs
 from picks.reproductions import Reproduction
-from reproductions.common.claims import VERDICTS, Check, ClaimError, Claims, Metric, MetricSpec, PaperValue, load_claims
+from reproductions.common.claims import BEFORE, OURS, Claim, ClaimError, Claims, MetricSpec, load_claims
+from reproductions.common.metrics import Metric
 from reproductions.common.report import FILE
+from reproductions.common.verdicts import Judgement, count_facts, facts
+
+# What of a claim decides its verdict; where it has changed since the record, a page says so.
+CHECK = ("statement", "metric", "null", "direction", "bound", "control", "positive_control", "second_route")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, what this run measured for it, and the verdict."""
+    """A claim as this run judged it; `under` is the claim that speaks for their fact, if it is another one.
 
-    id: str
-    statement: str
-    scale: str
-    paper: PaperValue
-    verdict: str
-    reason: str
-    value: float | None
-    interval: tuple[float, float] | None
-    control: float | None
-    check: Check | None
+    specs: what metrics are called, by their names; reworded: the claim's check is another one today.
+    """
+
+    judgement: Judgement
     metric: Metric | None
-    measure: MetricSpec | None
-    control_measure: MetricSpec | None
+    specs: Mapping[str, MetricSpec]
     figure: str | None
+    under: Finding | None = None
+    reworded: bool = False
+
+    @property
+    def claim(self) -> Claim:
+        """What was claimed, and how it is judged."""
+        return self.judgement.claim
+
+    @property
+    def id(self) -> str:
+        """The claim's."""
+        return str(self.claim.id)
+
+    @property
+    def verdict(self) -> str | None:
+        """In a word; none for what follows from the settings."""
+        return self.judgement.verdict
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a check of ours and no statement of the paper."""
+        return self.claim.kind == OURS
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a number."""
+        return self.judgement.value is not None
+
+    @property
+    def afterthought(self) -> str:
+        """Why its check was chosen after results were seen; empty if it was not."""
+        return "" if self.claim.set == BEFORE else self.claim.set.removeprefix("after: ")
+
+    @property
+    def unit(self) -> str:
+        """Of the value, without what it is a mean over."""
+        spec = self.spec(self.claim.metric)
+        return spec.unit.partition(",")[0] if spec else ""
+
+    def spec(self, name: str | None) -> MetricSpec | None:
+        """What a metric is called, and its unit."""
+        return self.specs.get(name or "")
 
     @property
     def anchor(self) -> str:
@@ -77,9 +117,24 @@ class Run:
         return self.model_title.partition(",")[0]
 
     @property
+    def judged(self) -> list[Judgement]:
+        """What it says of each claim."""
+        return [finding.judgement for finding in self.findings]
+
+    @property
     def counts(self) -> dict[str, int]:
-        """How many claims got each verdict, best verdict first."""
-        return count_verdicts(self.findings)
+        """How many of the paper's facts got each verdict, best verdict first."""
+        return count_facts(self.judged)
+
+    @property
+    def of_paper(self) -> list[Finding]:
+        """What it says of the paper's claims."""
+        return [finding for finding in self.findings if not finding.ours]
+
+    @property
+    def own(self) -> list[Finding]:
+        """What it says of our own checks."""
+        return [finding for finding in self.findings if finding.ours]
 
 
 @dataclass(frozen=True)
@@ -102,12 +157,6 @@ class Reproduced:
         for run in self.runs:
             firsts.setdefault(run.model, run)
         return tuple(firsts.values())
-
-
-def count_verdicts(findings: Iterable[Finding]) -> dict[str, int]:
-    """How many claims got each verdict, best verdict first."""
-    counts = Counter(finding.verdict for finding in findings)
-    return {verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]}
 
 
 def load_reproduced(reproduction: Reproduction) -> Reproduced:
@@ -133,13 +182,14 @@ def _run(record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
 
 def _read_run(record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
     metrics = {fields["name"]: Metric.from_json(fields) for fields in record["metrics"]}
+    judged = judgements(record["claims"])
     return Run(
         reproduction=record["reproduction"],
         profile=record["profile"],
         model=record["model"]["name"],
         model_title=record["model"]["title"],
         pin=record["model"]["sha256"] or record["model"]["revision"],
-        findings=tuple(_finding(judgement, metrics, claims) for judgement in record["claims"]),
+        findings=tuple(_findings(judged, metrics, claims)),
         figures=_figures(record["figures"], path),
         data={fields["name"]: _beside(path, fields["file"], fields["name"]) for fields in record["data"]},
         parameters={name: parameter["value"] for name, parameter in record["parameters"].items()},
@@ -149,29 +199,23 @@ def _read_run(record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
     )
 
 
-def _finding(judgement: Mapping[str, Any], metrics: Mapping[str, Metric], claims: Claims) -> Finding:
-    """A judgement of the record; what its metrics are called, and which figure shows it, says `claims.yml`."""
-    claim, measures = judgement["claim"], claims.metrics
-    figures = {claim.id: claim.figure for claim in claims.claims}
-    if judgement["verdict"] not in VERDICTS:
-        raise ValueError(f"no verdict: {judgement['verdict']!r}")
-    interval = judgement["interval"]
-    return Finding(
-        id=str(claim["id"]),
-        statement=claim["statement"],
-        scale=claim["scale"],
-        paper=PaperValue(**{key: str(value) for key, value in claim["paper"].items()}),
-        verdict=judgement["verdict"],
-        reason=judgement["reason"],
-        value=_number(judgement["value"]),
-        interval=(float(interval[0]), float(interval[1])) if interval and None not in interval else None,
-        control=_number(judgement["control"]),
-        check=Check(**claim["check"]) if claim["check"] else None,
-        metric=metrics.get(claim["metric"]),
-        measure=measures.get(claim["metric"]),
-        control_measure=measures.get(claim["control"]),
-        figure=figures.get(str(claim["id"])),
-    )
+def _findings(judged: Sequence[Judgement], metrics: Mapping[str, Metric], claims: Claims) -> Iterator[Finding]:
+    """Judgements fact by fact; what metrics are called, and which figure shows a claim, says `claims.yml`."""
+    today = {claim.id: claim for claim in claims.claims}
+    for fact in facts(judged):
+        first: Finding | None = None
+        for judgement in fact.judgements:
+            claim, now = judgement.claim, today.get(judgement.claim.id)
+            finding = Finding(
+                judgement,
+                metric=metrics.get(claim.metric or ""),
+                specs=claims.metrics,
+                figure=now.figure if now else None,
+                under=first,
+                reworded=now is None or any(getattr(now, key) != getattr(claim, key) for key in CHECK),
+            )
+            first = first or finding
+            yield finding
 
 
 def _figures(entries: Iterable[Mapping[str, Any]], path: Path) -> tuple[Figure, ...]:
@@ -191,7 +235,3 @@ def _beside(record: Path, file: str, name: str) -> Path:
     if not FILE.fullmatch(rest) or not rest.startswith(f"{name}.") or path.is_symlink() or not path.is_file():
         raise ValueError(f"{file!r} is no file of this run")
     return path
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
