@@ -61,22 +61,22 @@ values = st.recursive(
 
 
 def same(one, other):
-    """Equal in type and in every bit that matters; NaN equals NaN."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, torch.Tensor):
-        return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
-    if isinstance(one, np.ndarray | np.generic):
-        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
-    if isinstance(one, float):
-        return math.copysign(1, one) == math.copysign(1, other) if one == other else math.isnan(one + other)
-    if isinstance(one, Metric):
-        return same(vars(one), vars(other))
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
+    """Equal in every type, shape and bit; NaN equals NaN."""
+    return spelt(one) == spelt(other)
+
+
+def spelt(value):
+    """A value written out."""
+    body = repr(value)
+    if isinstance(value, torch.Tensor | np.ndarray):
+        body = value.dtype, tuple(value.shape), value.tolist()
+    elif isinstance(value, Metric):
+        body = spelt(vars(value))
+    elif isinstance(value, dict):
+        body = [(spelt(key), spelt(item)) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        body = [spelt(item) for item in value]
+    return f"{type(value).__name__} {body!r}"
 
 
 @given(values)

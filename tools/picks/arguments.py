@@ -31,10 +31,16 @@ examples:
   tools/repro 2412.11965
   tools/repro head_mapping --model smollm2-135m -p relation=country_capital
   tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
+  tools/repro --continue runs/head_mapping/smollm2-135m/20261128T101500Z-full-3fa9
   tools/repro verify reproductions/*/results/*.json
 
-exit codes: 0 finished, nothing below its record; 2 bad input; 3 a verdict fell below
-its record; 4 the notebook raised; 124 deadline; 130 interrupted; 137, 138 kernel killed
+A run that is interrupted, killed or out of time keeps what its expensive steps
+found; --continue RUN takes it up again, with the parameters it was started with.
+Past its deadline a run that is getting on goes on, up to four times as long.
+
+exit codes: 0 finished, nothing below its record; 2 bad input; 3 a verdict fell
+below its record; 4 the notebook raised; 124 out of time; 130 interrupted;
+137, 138 kernel killed
 """
 
 
@@ -43,17 +49,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     Returns:
         paper (an arXiv id without version, or a name), model, parameters (text by name), profile, device, out, timeout,
-        json, record, list.
+        json, record, list, run (the directory of an interrupted one).
     """
     if argv[:1] == ["verify"]:
         return _verify_parser().parse_args(argv[1:])
     parser = _parser()
     options = parser.parse_args(argv)
+    if options.run is not None:
+        _refuse_beside_continue(parser, options)
+        return options
     if options.list and options.paper:
         parser.error("--list shows every reproduction; leave out the id")
     if not options.list and options.paper is None:
         parser.error(f"which paper? Give an arXiv id or a reproduction's name; {PROGRAM} --list shows what there is")
     options.parameters = _by_name(parser, options.parameters, options.seeds)
+    options.profile, options.device = options.profile or "quick", options.device or "auto"
     return options
 
 
@@ -80,11 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="what can be run, on what, how long it takes, what it found last")
     add("--model", metavar="NAME", help="the model to run on (default: the reproduction's first)")
     add("-p", dest="parameters", type=_assignment, action="append", default=[], metavar="KEY=VALUE")
-    add("--profile", choices=("quick", "full"), default="quick", help="set of parameters (default: %(default)s)")
+    add("--profile", choices=("quick", "full"), help="set of parameters (default: quick)")
     add("--seeds", metavar="0,1,2", help="short for -p seeds=0,1,2")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     add("--out", type=Path, metavar="DIR", help="write the run here instead of in runs/")
-    add("--timeout", type=_seconds, metavar="S", help="deadline for the whole notebook, in seconds")
+    add("--continue", dest="run", type=Path, metavar="RUN", help="go on with an interrupted run; RUN is its directory")
+    add("--timeout", type=_seconds, metavar="S", help="end the run after so many seconds, whatever it is doing")
     add("--json", action="store_true", help="print the run's record on stdout, and nothing else")
     add("--record", action="store_true", help="keep this run's results and figures in the reproduction's results/")
     return parser
@@ -99,6 +110,16 @@ def _verify_parser() -> argparse.ArgumentParser:
         "verify", nargs="+", type=Path, metavar="RECORD", help="results.json of a run, or a kept record"
     )
     return parser
+
+
+def _refuse_beside_continue(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """A run goes on with what it was started with."""
+    for name in ("paper", "list", "model", "parameters", "profile", "seeds", "device", "out"):
+        if getattr(options, name):
+            parser.error(
+                "--continue takes up a run with what it was started with; leave out all else but --timeout, "
+                "--json and --record"
+            )
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from picks.deadline import Deadline, Limits
 from picks.launch import Kernel, kernel_environment, leash, socket_folder
 from picks.outputs import CappedText, admit, cap_error, size
 from picks.progress import PlainProgress
@@ -33,29 +33,6 @@ from reproductions.common.files import write_text
 
 ENGINE = "picks"
 KERNEL_START = 120  # seconds; a busy machine is slow, a broken kernel is noticed at once by its death
-
-
-class Deadline:
-    """The time a whole notebook has; when it is over, the kernel is killed."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.passed = False
-
-    @contextmanager
-    def over(self, kernel: Kernel) -> Iterator[None]:
-        """Watch while the kernel runs."""
-        timer = threading.Timer(self.seconds, self._pass, [kernel])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _pass(self, kernel: Kernel) -> None:
-        self.passed = True
-        kernel.kill()
 
 
 @dataclass
@@ -67,7 +44,7 @@ class Execution:
     progress: PlainProgress
     kernel: Kernel
     start: Mapping[str, Any]  # how the kernel is started
-    seconds: float
+    limits: Limits
     executed: Any = None
 
     def save(self) -> None:
@@ -178,7 +155,7 @@ class PicksEngine(Engine):
                 km=execution.kernel,
                 kernel_name=kernel_name,
                 startup_timeout=KERNEL_START,
-                iopub_timeout=math.ceil(execution.seconds),  # the deadline comes first
+                iopub_timeout=math.ceil(execution.limits.end),  # the end comes first
                 shutdown_kernel="immediate",
             )
             client.execute(cleanup_kc=True, **execution.start)
@@ -201,9 +178,9 @@ def execute(
     root: Path,
     state: RunState,
     progress: PlainProgress,
-    seconds: float,
+    limits: Limits,
 ) -> Ending:
-    """Run a notebook in a kernel of its own, within a deadline.
+    """Run a notebook in a kernel of its own, within its time.
 
     Args:
         notebook: which.
@@ -211,17 +188,17 @@ def execute(
         folder: the run directory; takes `notebook.ipynb` and, if anything is printed past the notebook, `kernel.log`.
         root: the project, on whose modules the notebook calls.
         state: kept up to date.
-        progress: told of every cell.
-        seconds: the deadline.
+        progress: told of every cell, and when the deadline has passed.
+        limits: the time it has.
     """
-    deadline = Deadline(seconds)
     with socket_folder() as sockets, leash() as stdin, _log(folder / "kernel.log") as log:
         kernel = Kernel(sockets)
         environment = kernel_environment(os.environ, root, sockets)
         start = {"env": environment, "cwd": str(root), "stdin": stdin, "stdout": log, "stderr": log}
-        execution = Execution(folder / "notebook.ipynb", state, progress, kernel, start, seconds)
+        execution = Execution(folder / "notebook.ipynb", state, progress, kernel, start, limits)
+        deadline = Deadline(limits, kernel, state, progress)
         try:
-            with deadline.over(kernel), progress:
+            with progress, deadline.watching():
                 _papermill(notebook, parameters, execution)
         except PapermillExecutionError as error:
             return Ending(ERROR, 4, _exception_line(error.ename, error.evalue))
@@ -229,7 +206,7 @@ def execute(
             return Ending(KILLED, 130, "interrupted")
         except RuntimeError as error:  # a DeadKernelError too
             if deadline.passed:
-                return Ending(TIMEOUT, 124, f"the deadline of {seconds:g} s has passed; --timeout sets another")
+                return Ending(TIMEOUT, 124, deadline.passed)
             if isinstance(error, DeadKernelError):
                 return _death(kernel.died_of)
             if state.begun:

@@ -24,8 +24,11 @@ CODE = Path(__file__).resolve().parents[2]
 ALLOWED = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|XDG_\w+|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
     r"|DAILY_PICKS_CACHE|HF_HOME|HF_HUB_CACHE|TORCH_HOME|ATEN_CPU_CAPABILITY|PYTHONDONTWRITEBYTECODE"
-    r"|CUDA_\w+|NVIDIA_\w+|OMP_\w+|MKL_\w+|OPENBLAS_\w+"
+    r"|CUDA_\w+|NVIDIA_\w+|OMP_\w+|GOMP_\w+|KMP_\w+|MKL_\w+|OPENBLAS_\w+"
 )
+# Threads that have nothing to do sleep, in GNU's OpenMP (of PyTorch on Linux) and in LLVM's (on macOS). By default they
+# spin, and where other programs run each part of a product then waits for a thread that has lost its processor.
+SLEEP_WHEN_IDLE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 MOST_THREADS = 8  # more gains nothing on models this small, and numbers depend on the count
 LONGEST_SOCKET = 100  # a Unix socket's path holds 104 bytes on macOS, 108 on Linux
 
@@ -62,9 +65,27 @@ class Kernel(AsyncKernelManager):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     @property
+    def processor_seconds(self) -> float | None:
+        """What the kernel and all that it started have computed; None before its birth and where it is not known."""
+        return None if self.process is None else processor_seconds(self.process.pid)
+
+    @property
     def died_of(self) -> int | None:
         """The kernel's exit status, negative for a signal; None while it lives."""
         return None if self.process is None else self.process.poll()
+
+
+def processor_seconds(group: int) -> float | None:
+    """Processor time of a process group, with what its processes have waited for; None where there is no /proc."""
+    if not Path("/proc/self/stat").exists():
+        return None
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = path.read_text(encoding="utf8", errors="replace").rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -105,16 +126,20 @@ def kernel_environment(environment: Mapping[str, str], root: Path, folder: Path)
         folder: temporary; takes what IPython would write to the home folder, and keeps the user's start-up files out.
     """
     allowed = {name: value for name, value in environment.items() if ALLOWED.fullmatch(name)}
-    return allowed | {
-        "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([root, CODE, CODE / "tools"]))),
-        "PYTHONHASHSEED": "0",
-        "IPYTHONDIR": str(folder / "ipython"),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "OMP_NUM_THREADS": str(threads(environment)),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TQDM_DISABLE": "1",
-        "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, about widgets that no saved notebook shows
-    }
+    return (
+        SLEEP_WHEN_IDLE
+        | allowed
+        | {
+            "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([root, CODE, CODE / "tools"]))),
+            "PYTHONHASHSEED": "0",
+            "IPYTHONDIR": str(folder / "ipython"),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "OMP_NUM_THREADS": str(threads(environment)),
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "TQDM_DISABLE": "1",
+            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, about widgets that no saved notebook shows
+        }
+    )

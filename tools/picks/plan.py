@@ -13,10 +13,15 @@ from picks.reproductions import Reproduction, find
 from reproductions.common.catalogue import ModelCard, model_card
 from reproductions.common.claims import Claims, load_claims
 
+PATIENCE = 4  # deadlines; a run that is getting on, on a busy or slow machine, ends so late
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run, on what, with which parameters, for how long."""
+    """What to run, on what, with which parameters, for how long.
+
+    seconds: the deadline, past which a run that is getting on goes on until `end`.
+    """
 
     root: Path
     reproduction: Reproduction
@@ -26,6 +31,7 @@ class Plan:
     parameters: Mapping[str, Parameter]
     device: str
     seconds: float
+    end: float
 
     def injected(self, folder: Path) -> dict[str, Any]:
         """What the notebook's `parameters` cell is followed by."""
@@ -43,6 +49,7 @@ def make_plan(root: Path, options: Namespace) -> Plan:
     schema = load_schema(reproduction.parameters)
     parameters = resolve(schema, options.profile, options.parameters, reproduction.name)
     model = model_card(choose_model(schema, options.model, reproduction.name))
+    deadline = schema.deadline[options.profile]
     return Plan(
         root=root,
         reproduction=reproduction,
@@ -51,5 +58,6 @@ def make_plan(root: Path, options: Namespace) -> Plan:
         profile=options.profile,
         parameters=parameters,
         device=options.device,
-        seconds=options.timeout or schema.deadline[options.profile],
+        seconds=options.timeout or deadline,
+        end=options.timeout or PATIENCE * deadline,
     )

@@ -13,6 +13,7 @@ class PlainProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.label = ""
 
     def __enter__(self) -> Self:
         return self
@@ -22,11 +23,16 @@ class PlainProgress:
 
     def begin(self, label: str) -> None:
         """A cell starts."""
+        self.label = label
         self.console.out(f"{label} …", end=" ", highlight=False)
 
     def end(self, result: str) -> None:
         """It has ended."""
         self.console.out(result, highlight=False)
+
+    def note(self, text: str) -> None:
+        """Something to be told while a cell runs, on a line of its own."""
+        self.console.out(f"\n{text}\n{self.label} …", end=" ", highlight=False)
 
 
 class LiveProgress(PlainProgress):
@@ -51,6 +57,10 @@ class LiveProgress(PlainProgress):
 
     def end(self, result: str) -> None:
         """It has ended: the next cell's title takes the line."""
+
+    def note(self, text: str) -> None:
+        """Something to be told; it stays above the line."""
+        self.line.console.out(text, highlight=False)
 
 
 def progress_on(console: Console) -> PlainProgress:

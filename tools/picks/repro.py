@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
             from picks.listing import show_list
 
             return show_list(root, as_json=options.json)
+        if options.run is not None:
+            from picks.continuation import reopen
+
+            options = reopen(options)
         plan = make_plan(root, options)
         from picks.session import hold
 

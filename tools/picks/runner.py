@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from picks.continuation import Attempt
 from picks.errors import UserError
 from picks.plan import Plan
 from picks.progress import PlainProgress
@@ -29,7 +30,7 @@ REPORTED_LIMIT = 4 * 2**20  # bytes; what a notebook reports are numbers, not ar
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, where it lies, and its record if it is complete."""
+    """How a run ended, where it lies, what is kept to go on with it, and its record if it is complete."""
 
     ending: Ending
     folder: Path
@@ -37,14 +38,22 @@ class Outcome:
     record: dict[str, Any] | None = None
 
 
-def run(plan: Plan, folder: Path, progress: PlainProgress) -> Outcome:
-    """Run a plan's notebook in a run directory made for it.
+def run(plan: Plan, attempt: Attempt, progress: PlainProgress, cpu_s: float | None = None) -> Outcome:
+    """Run a plan's notebook in the run directory of an attempt.
 
     The model must be in the cache: a kernel has no business on the network.
+
+    Args:
+        plan: what to run.
+        attempt: where.
+        progress: told of every cell.
+        cpu_s: processor time of the recorded run, if there is one.
     """
+    from picks.deadline import Limits
     from picks.execution import execute  # slow to import; bad input is refused before
 
-    state = RunState(folder / "state.json")
+    folder = attempt.folder
+    state = RunState(folder / "state.json", started=attempt.started)
     begun = time.monotonic()
     ending = execute(
         plan.reproduction.notebook,
@@ -53,17 +62,18 @@ def run(plan: Plan, folder: Path, progress: PlainProgress) -> Outcome:
         root=plan.root,
         state=state,
         progress=progress,
-        seconds=plan.seconds,
+        limits=Limits(plan.seconds, plan.end, cpu_s),
     )
     record = None
     if ending.state == COMPLETE:
         try:
-            record = build_record(plan, folder, _reported(folder), state.started, time.monotonic() - begun)
+            record = _record(plan, attempt, time.monotonic() - begun)
         except (UserError, ClaimError) as error:
             ending = Ending(ERROR, 4, str(error))
     state.finish(ending)
     if record is not None:
         write_json(folder / "results.json", record)
+        attempt.clear()
     return Outcome(ending, folder, state, record)
 
 
@@ -107,6 +117,18 @@ def take_folder(out: Path) -> Path:
     if occupied:
         raise UserError(f"--out {out}: is not empty; a run never writes over another")
     return out.resolve()
+
+
+def _record(plan: Plan, attempt: Attempt, wall_s: float) -> dict[str, Any]:
+    """The record of a run; one that was gone on with took what its last attempt and the steps taken over took."""
+    reported, taken_over = _reported(attempt.folder), attempt.taken_over()
+    if taken_over:
+        used = reported.setdefault("environment", {})
+        used["cpu_s"] = round((used.get("cpu_s") or 0.0) + sum(step.cpu_s for step in taken_over), 1)
+    wall_s += sum(step.wall_s for step in taken_over)
+    record = build_record(plan, attempt.folder, reported, attempt.started, wall_s)
+    record["provenance"]["continued"] = attempt.number
+    return record
 
 
 def _reported(folder: Path) -> dict[str, Any]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from picks import record, report, runner
+from picks import continuation, record, report, runner
+from picks.arguments import PROGRAM
+from picks.continuation import Attempt
+from picks.errors import UserError
 from picks.plan import Plan
 from picks.progress import PlainProgress, progress_on
+from picks.state import KILLED, TIMEOUT
 from reproductions.common.files import dump_json
 
 FELL = 3
@@ -24,23 +29,60 @@ def hold(plan: Plan, options: Namespace, command: str) -> int:
 
     Args:
         plan: what to run.
-        options: out, json and record of the command line.
+        options: run, out, parameters, json and record of the command line.
         command: to be shown to whoever wants to run it again.
     """
     if options.record:
         record.refuse_unrecordable(plan)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, we end as tidily as by Ctrl-C
-    runner.fetch_model(plan.model)
-    folder = _folder(plan, options.out)
     standard_error = Console(stderr=True)
     progress = PlainProgress(standard_error) if options.json else progress_on(standard_error)
-    outcome = runner.run(plan, folder, progress)
+    with _attempt(plan, options) as attempt:
+        outcome = runner.run(plan, attempt, progress, _cpu_s(plan))
     if outcome.record is not None:
-        return _conclude(plan, outcome.record, folder, options)
+        return _conclude(plan, outcome.record, attempt.folder, options)
     if options.json:
         print(dump_json(outcome.state.to_json()))
     report.show_failure(standard_error, plan, outcome, command)
+    if outcome.ending.state in {TIMEOUT, KILLED}:
+        for line in _how_to_go_on(attempt):
+            standard_error.print(line, soft_wrap=True, markup=False, highlight=False)
     return outcome.ending.exit_code
+
+
+@contextmanager
+def _attempt(plan: Plan, options: Namespace) -> Iterator[Attempt]:
+    """The model in the cache and a run directory that is ours: an interrupted run's, or a fresh one."""
+    if options.run is not None:
+        with continuation.locked(options.run):
+            attempt = continuation.go_on(plan, options.run, record=options.record)
+            runner.fetch_model(plan.model)
+            yield attempt
+        return
+    runner.fetch_model(plan.model)
+    folder = _folder(plan, options.out)
+    with continuation.locked(folder):
+        yield continuation.begin(plan, options.parameters, folder)
+
+
+def _how_to_go_on(attempt: Attempt) -> list[str]:
+    """What an interrupted run keeps, and how to make use of it."""
+    steps = attempt.kept()
+    if not steps:
+        return ["  nothing is kept: none of its expensive steps had finished"]
+    return [
+        f"  kept: {', '.join(step.name for step in steps)}; everything else is computed again",
+        f"  to go on from the last finished step: {PROGRAM} --continue {report.shown_path(attempt.folder)}",
+    ]
+
+
+def _cpu_s(plan: Plan) -> float | None:
+    """The processor time of the recorded run, if there is one that can be read."""
+    try:
+        former = record.recorded(plan.reproduction, plan.model.name, plan.profile)
+    except UserError:
+        return None
+    return former["provenance"]["cpu_s"] if former else None
 
 
 def _folder(plan: Plan, out: Path | None) -> Path:

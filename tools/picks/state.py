@@ -78,6 +78,17 @@ class RunState:
         self._save()
 
     @property
+    def running_s(self) -> float:
+        """Seconds since the cell began that is running now; 0 between cells."""
+        running = any(cell.state == "running" for cell in self.cells.values())
+        return time.monotonic() - self._since if running else 0.0
+
+    @property
+    def ended(self) -> int:
+        """How many cells have ended."""
+        return sum(cell.state not in {"not run", "running"} for cell in self.cells.values())
+
+    @property
     def begun(self) -> bool:
         """Whether any cell was begun."""
         return any(cell.state != "not run" for cell in self.cells.values())
