@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,7 @@ from reproductions.common.verdicts import (
     OPPOSITE,
     WEAKER,
     Judgement,
-    count_facts,
     facts,
-    in_words,
 )
 
 # A claim that does not hold here is a finding, not a failure: no red, no green.
@@ -72,11 +70,6 @@ def show_header(console: Console, plan: Plan) -> None:
     console.print(Text.assemble((paper.title, "bold"), f" ({paper.id})"))
     console.print(Text(f"{plan.model.title}; profile {plan.profile}"))
     console.print(Text(plan.model.note.strip(), style="dim"))
-
-
-def count_verdicts(claims: Iterable[Mapping[str, Any]]) -> str:
-    """`3 facts hold, 1 cannot be told`, of the `claims` of a record."""
-    return in_words(count_facts(judgements(claims)))
 
 
 def show_failure(console: Console, plan: Plan, outcome: Outcome, command: str) -> None:

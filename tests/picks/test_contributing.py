@@ -1,0 +1,30 @@
+"""CONTRIBUTING.md tells how to write a claim as `claims.yml` is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from picks.repro import ROOT
+from reproductions.common.claims import CLAIM_KEYS, MORE_KEYS, TESTED_KEYS, load_claims
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf8")
+PLAIN = {"id", "scale", "figure"}  # shown in the example, and plain from it
+
+
+def test_the_example_is_a_claim(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    path = tmp_path / "claims.yml"
+    path.write_text(f'paper: "2412.11965"\n{example}', encoding="utf8")
+    (claim,) = load_claims(path).claims
+    typical = claim.paper.typical
+    assert typical is not None and typical > claim.null
+    assert {key for key, value in vars(claim).items() if value} >= PLAIN
+
+
+def test_every_key_of_a_claim_is_explained() -> None:
+    rows = re.findall(r"^\| (`.*?) \| ", TEXT, re.MULTILINE)
+    explained = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    mentioned = set(re.findall(r"`(\w+)(?::[^`]*)?`", TEXT))
+    assert (CLAIM_KEYS | TESTED_KEYS | MORE_KEYS | {"not_tested"}) - PLAIN - mentioned == set()
+    assert explained <= CLAIM_KEYS | TESTED_KEYS | MORE_KEYS | {"not_tested"}
