@@ -7,17 +7,17 @@ its keys and values are computed once, and each ablation costs a single token.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from reproductions.common.hooks import Hooked
-from reproductions.head_mapping.dynamic import Prompt
+from reproductions.common.stats import nan_mean
+from reproductions.head_mapping.dynamic import Prompt, repeated
 from reproductions.head_mapping.method import Pairs
 from reproductions.head_mapping.relations import Relation
 
@@ -86,6 +86,13 @@ class HeadMask(Hooked):
         return mask
 
 
+class Answers(NamedTuple):
+    """How well a task was done: the share of prompts whose most likely next token is the target, and its mean log p."""
+
+    accuracy: float
+    log_prob: float
+
+
 @dataclass(frozen=True)
 class Task:
     """A relation as a next-token task: everything up to the last position is already computed."""
@@ -111,46 +118,58 @@ class Task:
         return cls(mask, tokens[:, -1], pairs.target, cache)
 
     @cached_property
-    def base(self) -> float:
-        """The accuracy of the whole model: the share of prompts whose most likely next token is the target."""
-        return self.accuracy()
+    def base(self) -> Answers:
+        """The answers of the whole model."""
+        return self.answers([[]])[0]
 
-    def accuracy(self, removed: Sequence[Head] = ()) -> float:
-        """The accuracy with these heads removed."""
-        return self.accuracies([removed])[0]
-
-    def accuracies(self, removals: Sequence[Sequence[Head]]) -> list[float]:
-        """The accuracy of each of several ablations; many of them go through the model together."""
-        if not removals:
-            return []
+    def answers(self, removals: Sequence[Sequence[Head]]) -> list[Answers]:
+        """The answers under each of several ablations; many of them go through the model together."""
         step = max(1, BATCH_ROWS // len(self.last))
-        parts = [self._correct(removals[start : start + step]) for start in range(0, len(removals), step)]
-        return torch.cat(parts).mean(1).tolist()
+        parts = [self._run(removals[start : start + step]) for start in range(0, len(removals), step)]
+        return [Answers(*row) for part in parts for row in part.mean(1).tolist()]
 
     @torch.no_grad()
-    def _correct(self, removals: Sequence[Sequence[Head]]) -> Tensor:
-        """Whether each prompt is answered right under each ablation: [n_removals, N]."""
+    def _run(self, removals: Sequence[Sequence[Head]]) -> Tensor:
+        """Whether each prompt is answered right under each ablation, and its target's log-probability: [n, N, 2]."""
         n = len(removals)
-        cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(n)
         self.mask.remove(removals, n_prompts=len(self.last))
-        last = self.last.repeat_interleave(n)[:, None]
-        logits = self.mask.model.original_model(last, past_key_values=cache, use_cache=True).logits[:, -1]
-        return (logits.argmax(-1) == self.target.repeat_interleave(n)).float().view(-1, n).T
+        last, target = (tokens.repeat_interleave(n)[:, None] for tokens in (self.last, self.target))
+        run = self.mask.model.original_model
+        logits = run(last, past_key_values=repeated(self.cache, n), use_cache=True).logits[:, -1]
+        log_prob = logits.gather(1, target) - logits.logsumexp(1, keepdim=True)
+        right = (logits.argmax(1, keepdim=True) == target).float()
+        return torch.cat([right, log_prob], dim=1).view(-1, n, 2).transpose(0, 1)
+
+
+class Control(NamedTuple):
+    """What another task loses: accuracy (a share) with a relation's heads and with random ones, nats with the first."""
+
+    drop: float
+    drop_random: float
+    nats: float
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What removing a relation's heads did: accuracies, each a share of the same held-out pairs."""
+    """What removing a relation's heads did: accuracies, each a share of the same held-out pairs.
+
+    curve: accuracy after removing so many of the relation's heads as `counts` says; random: [draw][count] the same for
+    layer-matched random heads; all_heads: with no head left. The nats are what the target's log-probability loses with
+    all of the relation's heads, and with as many random ones.
+    """
 
     relation: str
     n_pairs: int
     heads: tuple[Head, ...]
+    drawn: tuple[Head, ...]  # the first draw of random heads
     base: float
-    counts: tuple[int, ...]  # how many heads were removed
-    curve: tuple[float, ...]  # accuracy after removing that many of the relation's heads
-    random: tuple[tuple[float, ...], ...]  # [draw][count]: as many layer-matched random heads
-    control_drops: tuple[float, ...] = ()  # share of accuracy lost by other tasks when all of the heads are removed
+    counts: tuple[int, ...]
+    curve: tuple[float, ...]
+    random: tuple[tuple[float, ...], ...]
+    all_heads: float
+    relation_nats: float
+    random_nats: float
+    controls: tuple[Control, ...] = ()
 
     @property
     def relation_drop(self) -> float:
@@ -161,6 +180,27 @@ class Ablation:
     def random_drop(self) -> float:
         """The same with random heads, averaged over the draws."""
         return 1 - sum(draw[-1] for draw in self.random) / len(self.random) / self.base
+
+    @property
+    def all_drop(self) -> float:
+        """The same with all heads of the model."""
+        return 1 - self.all_heads / self.base
+
+    @property
+    def control_gap(self) -> float:
+        """How much more the own task loses than the control tasks do; NaN without any."""
+        return self.relation_drop - nan_mean([control.drop for control in self.controls])
+
+    @property
+    def control_gap_random(self) -> float:
+        """The same with the first draw of random heads, removed from all of these tasks."""
+        own = 1 - self.random[0][-1] / self.base
+        return own - nan_mean([control.drop_random for control in self.controls])
+
+    @property
+    def control_nats(self) -> float:
+        """As `control_gap`, in nats."""
+        return self.relation_nats - nan_mean([control.nats for control in self.controls])
 
 
 def ablate_relations(
@@ -184,14 +224,11 @@ def ablate_relations(
     generator = torch.Generator().manual_seed(seed)
     with HeadMask(model) as mask:
         tasks = _tasks(mask, {name: relations[name] for name in heads if heads[name]}, pairs, testing)
-        drops = _control_drops(tasks, heads)
-        return [
-            replace(
-                ablate(task, name, heads[name], counts, _draw(heads[name], mask.shape, draws, generator)),
-                control_drops=drops[name],
-            )
+        found = [
+            ablate(task, name, heads[name], counts, _draw(heads[name], mask.shape, draws, generator))
             for name, task in tasks.items()
         ]
+        return _with_controls(found, tasks)
 
 
 def _tasks(mask: HeadMask, relations: Mapping[str, Relation], pairs: Pairs, testing: Tensor) -> dict[str, Task]:
@@ -202,18 +239,37 @@ def _tasks(mask: HeadMask, relations: Mapping[str, Relation], pairs: Pairs, test
         rows = testing & own & ~_is_shot(pairs, relation, mask.model.tokenizer)
         if rows.any():
             tasks[name] = Task.of(mask, relation, pairs.select(rows))
-    return {name: task for name, task in tasks.items() if task.base >= LEAST_ACCURACY}
+    return {name: task for name, task in tasks.items() if task.base.accuracy >= LEAST_ACCURACY}
 
 
 def ablate(
     task: Task, relation: str, heads: Sequence[Head], counts: Sequence[int], randoms: Sequence[list[Head]]
 ) -> Ablation:
-    """Remove the first few of `heads`, as many as each of `counts` says, and as many of each random draw."""
+    """Remove the first few of `heads`, as many as each of `counts` says, as many of each random draw, and all heads."""
     counts = tuple(sorted({min(count, len(heads)) for count in counts}))
     removals = [chosen[:count] for chosen in [list(heads), *randoms] for count in counts]
-    accuracies = task.accuracies(removals)
-    curves = [tuple(accuracies[start : start + len(counts)]) for start in range(0, len(accuracies), len(counts))]
-    return Ablation(relation, len(task.target), tuple(heads), task.base, counts, curves[0], tuple(curves[1:]))
+    *answers, without_any = task.answers([*removals, every_head(task.mask.shape)])
+    rows = [answers[start : start + len(counts)] for start in range(0, len(answers), len(counts))]
+    accuracy = [tuple(answer.accuracy for answer in row) for row in rows]
+    nats = [task.base.log_prob - row[-1].log_prob for row in rows]
+    return Ablation(
+        relation=relation,
+        n_pairs=len(task.target),
+        heads=tuple(heads),
+        drawn=tuple(randoms[0]),
+        base=task.base.accuracy,
+        counts=counts,
+        curve=accuracy[0],
+        random=tuple(accuracy[1:]),
+        all_heads=without_any.accuracy,
+        relation_nats=nats[0],
+        random_nats=nan_mean(nats[1:]),
+    )
+
+
+def every_head(shape: tuple[int, int]) -> list[Head]:
+    """All heads of a model of shape (L, H)."""
+    return [(layer, head) for layer in range(shape[0]) for head in range(shape[1])]
 
 
 def _draw(heads: list[Head], shape: tuple[int, int], draws: int, generator: torch.Generator) -> list[list[Head]]:
@@ -226,24 +282,26 @@ def _is_shot(pairs: Pairs, relation: Relation, tokenizer: Any) -> Tensor:
     return torch.isin(pairs.source, torch.tensor(shown, dtype=torch.long, device=pairs.source.device))
 
 
-def _control_drops(tasks: Mapping[str, Task], heads: Mapping[str, list[Head]]) -> dict[str, tuple[float, ...]]:
-    """For each relation, what its control tasks lose with its heads; a task meets all that ask for it in one batch."""
-    controls = {name: _controls(name, tasks, heads) for name in tasks}
-    drops: dict[str, list[float]] = {name: [] for name in tasks}
+def _with_controls(found: Sequence[Ablation], tasks: Mapping[str, Task]) -> list[Ablation]:
+    """The ablations with what their control tasks lose; a task meets all that ask for it in one batch."""
+    controls = {ablation.relation: control_tasks(ablation, found) for ablation in found}
+    lost: dict[str, list[Control]] = {name: [] for name in controls}
     for other, task in tasks.items():
-        asking = [name for name in tasks if other in controls[name]]
-        for name, accuracy in zip(asking, task.accuracies([heads[name] for name in asking]), strict=True):
-            drops[name].append(1 - accuracy / task.base)
-    return {name: tuple(found) for name, found in drops.items()}
+        asking = [ablation for ablation in found if other in controls[ablation.relation]]
+        answers = task.answers([heads for ablation in asking for heads in (ablation.heads, ablation.drawn)])
+        for ablation, own, random in zip(asking, answers[::2], answers[1::2], strict=True):
+            drop, drop_random = (1 - answer.accuracy / task.base.accuracy for answer in (own, random))
+            lost[ablation.relation].append(Control(drop, drop_random, task.base.log_prob - own.log_prob))
+    return [replace(ablation, controls=tuple(lost[ablation.relation])) for ablation in found]
 
 
-def _controls(name: str, tasks: Mapping[str, Task], heads: Mapping[str, list[Head]]) -> list[str]:
+def control_tasks(ablation: Ablation, found: Sequence[Ablation]) -> list[str]:
     """Up to five other tasks, about as easy as this one and with few heads in common."""
-    own = set(heads[name])
+    own = set(ablation.heads)
     return [
-        other
-        for other, task in tasks.items()
-        if other != name
-        and len(own & set(heads[other])) < LARGEST_OVERLAP * len(heads[other])
-        and abs(task.base - tasks[name].base) < LARGEST_BASE_GAP
+        other.relation
+        for other in found
+        if other.relation != ablation.relation
+        and len(own & set(other.heads)) < LARGEST_OVERLAP * len(other.heads)
+        and abs(other.base - ablation.base) < LARGEST_BASE_GAP
     ][:MOST_CONTROLS]

@@ -7,6 +7,7 @@ value vector times W_O, so one clean forward pass yields both; no second pass wi
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,22 +58,18 @@ class DynamicHits:
 
 
 @torch.no_grad()
-def dynamic_hits(model: Any, heads: Heads, pairs: Pairs, templates: Sequence[str] = TEMPLATES) -> list[DynamicHits]:
-    """Hits of every template, measured on the running model."""
-    n = len(pairs)
-    found = []
-    for template in templates:
-        prompt = Prompt.of(template, model.tokenizer)
-        with HeadReader(model) as reader:
-            z, v = reader.read(prompt.fill(pairs.source[:, None]), source_at=len(prompt.before))
-        both = readout_hits(heads, torch.cat([z, v]), pairs.target.repeat(2), pairs.top_k.repeat(2))
-        found.append(
-            DynamicHits(
-                with_context=Hits(both.promoted[:n], both.suppressed[:n]),
-                without_context=Hits(both.promoted[n:], both.suppressed[n:]),
-            )
-        )
-    return found
+def dynamic_hits(model: Any, variants: Sequence[Heads], pairs: Pairs, template: str) -> list[DynamicHits]:
+    """Hits of one template, measured on the running model, for each variant of the matrices that its outputs meet.
+
+    A source that several relations share runs once.
+    """
+    sources, of_pair = pairs.source.unique(return_inverse=True)
+    with HeadReader(model) as reader:
+        z, v = reader.read(Prompt.of(template, model.tokenizer), sources[:, None])
+    return [
+        DynamicHits(*(readout_hits(heads, out[of_pair], pairs.target, pairs.top_k) for out in (z, v)))
+        for heads in variants
+    ]
 
 
 class HeadReader(Hooked):
@@ -96,19 +93,33 @@ class HeadReader(Hooked):
         ]
 
     @torch.no_grad()
-    def read(self, tokens: Tensor, source_at: int) -> tuple[Tensor, Tensor]:
-        """z at the last position, and v at the position `source_at`, of tokens [N, length]: each [N, L, H, h].
+    def read(self, prompt: Prompt, sources: Tensor) -> tuple[Tensor, Tensor]:
+        """z at the last position, and v at the last token of the source, for sources [N, n_tokens]: each [N, L, H, h].
 
-        The unembedding is not run: nothing here reads it.
+        What stands before the source is the same for all and runs once. The unembedding is not run: nothing here reads
+        it.
         """
-        self._source_at = source_at
+        run = self.model.original_model.base_model
+        tokens = prompt.fill(sources)
+        shared, own = tokens[:1, : len(prompt.before)], tokens[:, len(prompt.before) :]
+        before = run(shared, use_cache=True).past_key_values if shared.shape[1] else None
+        self._source_at = sources.shape[1] - 1
         parts = []
-        for batch in tokens.split(max(1, BATCH_TOKENS // tokens.shape[1])):
+        for batch in own.split(BATCH_TOKENS // own.shape[1]):
             self._z, self._v = [], []
-            self.model.original_model.base_model(batch, use_cache=False)
+            run(batch, past_key_values=repeated(before, len(batch)), use_cache=before is not None)
             parts.append((torch.stack(self._z, 1), torch.stack(self._v, 1)))
         z, v = (torch.cat(part) for part in zip(*parts, strict=True))
         return z, v.repeat_interleave(z.shape[2] // v.shape[2], dim=2)
+
+
+def repeated(cache: Any, times: int) -> Any:
+    """A copy of a cache of keys and values with every row so many times; no cache stays none."""
+    if cache is None:
+        return None
+    cache = copy.deepcopy(cache)
+    cache.batch_repeat_interleave(times)
+    return cache
 
 
 def template_scores(

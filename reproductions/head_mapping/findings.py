@@ -1,12 +1,12 @@
-"""From hits to the numbers that `claims.yml` declares: means over relations, seeds, nulls and intervals.
+"""From hits to the numbers that `claims.yml` declares.
 
-A relation is the unit that intervals resample: the question is whether a statement holds across relations. A seed
-draws the half of the pairs a number is computed on, the shuffled targets and the random heads.
+A relation is the unit wherever a statement is about relations; a layer where it is about the heads of a layer; a head
+where heads are counted. Every list over relations stands in the order of `Pairs.names`, with NaN where a relation could
+not be measured, so that two metrics pair relation by relation.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reproductions.common.claims import Metric
-from reproductions.common.stats import bootstrap_means, mean_interval, nan_mean, pearson, spearman
+from reproductions.common.metrics import Metric, difference_of, mean_of, plain, share_of
+from reproductions.common.stats import nan_mean, pearson, spearman
 from reproductions.head_mapping.ablation import Ablation
 from reproductions.head_mapping.dynamic import DynamicHits, template_scores
-from reproductions.head_mapping.groups import group_similarity, relation_similarity
-from reproductions.head_mapping.method import IMPLEMENTS, Heads, Hits, Pairs
+from reproductions.head_mapping.groups import Grouping
+from reproductions.head_mapping.method import IMPLEMENTS, Hits, Pairs
 from reproductions.head_mapping.relations import Relation
-from reproductions.head_mapping.salient import Known, saliency_gain, salient_operations, sample_upper
+from reproductions.head_mapping.salient import Describability
 
 PROMOTED, SUPPRESSED = "promoted", "suppressed"
 CHANCE = 1e-9  # any score above zero: a single pair that was hit
-NULL_SEED = 12345  # of the permuted heads that salient tokens are compared on
+
+Correlate = Callable[..., float]
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,21 @@ class Scores:
         """Dynamic scores [T, R, L, H]."""
         return template_scores(self.pairs, self.dynamic, context=context, sign=sign, rows=rows)
 
-    def phi_shuffled(self, index: int) -> Tensor:
+    def phi_shuffled(self, index: int, sign: str = PROMOTED) -> Tensor:
         """The static scores of the null of one seed: [R, L, H]."""
-        return self.pairs.mean(self.shuffled[index].promoted)
+        return self.pairs.mean(getattr(self.shuffled[index], sign))
+
+    def agreement(self, context: bool, sign: str = PROMOTED, correlate: Correlate = pearson) -> list[float]:
+        """How well static scores predict dynamic ones: [R]."""
+        return agreement(self.phi(sign), self.phi_dynamic(context=context, sign=sign), correlate)
+
+    def null(self, context: bool, sign: str = PROMOTED, correlate: Correlate = pearson) -> list[float]:
+        """The same for shuffled targets, the mean over seeds: [R]."""
+        dynamic = self.phi_dynamic(context=context, sign=sign)
+        return mean_lists([agreement(self.phi_shuffled(i, sign), dynamic, correlate) for i in range(len(self.seeds))])
 
 
-def agreement(static: Tensor, dynamic: Tensor, correlate: Callable[..., float] = pearson) -> list[float]:
+def agreement(static: Tensor, dynamic: Tensor, correlate: Correlate = pearson) -> list[float]:
     """The correlation of each relation's static map with its dynamic maps, as the paper pools them: [R].
 
     static: [R, L, H], repeated for each template; dynamic: [T, R, L, H]. A static map that is the same for all heads
@@ -64,7 +74,7 @@ def agreement(static: Tensor, dynamic: Tensor, correlate: Callable[..., float] =
     return [_predicted(repeated[:, r], measured[:, r], correlate) for r in range(static.shape[0])]
 
 
-def _predicted(static: np.ndarray, dynamic: np.ndarray, correlate: Callable[..., float]) -> float:
+def _predicted(static: np.ndarray, dynamic: np.ndarray, correlate: Correlate) -> float:
     return 0.0 if np.ptp(static) == 0 < np.ptp(dynamic) else correlate(static, dynamic)
 
 
@@ -74,98 +84,114 @@ def spearman_nonzero(static: np.ndarray, dynamic: np.ndarray) -> float:
     return spearman(static[some], dynamic[some])
 
 
-def across_relations(name: str, values: Sequence[float], per_seed: Sequence[Sequence[float]] = ()) -> Metric:
-    """The mean of a number over relations, with its bootstrap interval over relations and the mean for each seed."""
-    n = sum(not math.isnan(value) for value in values)
-    interval = mean_interval(values)
-    return Metric(name, nan_mean(values), n, tuple(nan_mean(seed) for seed in per_seed), interval)
+def mean_lists(lists: Sequence[Sequence[float]]) -> list[float]:
+    """The mean of several lists place by place; NaNs are left out."""
+    return [nan_mean(values) for values in zip(*lists, strict=True)]
 
 
-def agreement_metrics(scores: Scores) -> list[Metric]:
-    """How well static scores predict dynamic ones: with and without context, for both signs, and the nulls."""
-    metrics = [
-        _agreement_metric(f"r_{sign}_{'with' if context else 'without'}_context", scores, sign, context)
-        for sign in (PROMOTED, SUPPRESSED)
-        for context in (False, True)
-    ]
-    without = scores.phi_dynamic(context=False)
-    null = [agreement(scores.phi_shuffled(i), without) for i in range(len(scores.seeds))]
-    rank = agreement(scores.phi(), without, spearman_nonzero)
-    costs = [
-        a - b for a, b in zip(_agreement(scores, PROMOTED, False), _agreement(scores, PROMOTED, True), strict=True)
-    ]
-    return [
-        *metrics,
-        across_relations("r_shuffled", [nan_mean(values) for values in zip(*null, strict=True)], null),
-        across_relations("rho_nonzero", rank),
-        across_relations("r_held_out", *_held_out(scores)),
-        across_relations("context_cost", costs),
-    ]
+def less(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """a - b place by place."""
+    return [x - y for x, y in zip(a, b, strict=True)]
 
 
-def reading_metrics(scores: Scores, others: Mapping[str, Hits]) -> list[Metric]:
-    """The agreement without context when heads are taken to read something else, and what the first MLP gains.
-
-    others: the static hits of the readings "embedding" and "sum" of `method.READINGS`.
-    """
-    dynamic = scores.phi_dynamic(context=False)
-    r = {reads: agreement(scores.pairs.mean(hits.promoted), dynamic) for reads, hits in others.items()}
-    gain = [a - b for a, b in zip(agreement(scores.phi(), dynamic), r["embedding"], strict=True)]
-    return [
-        *(across_relations(f"r_{reads}", values) for reads, values in r.items()),
-        across_relations("mlp_gain", gain),
-    ]
+def only(values: Sequence[float], counted: Sequence[bool]) -> list[float]:
+    """The values of the relations that are counted; NaN for the others."""
+    return [value if kept else math.nan for value, kept in zip(values, counted, strict=True)]
 
 
-def _agreement(scores: Scores, sign: str, context: bool, rows: Tensor | None = None) -> list[float]:
-    return agreement(scores.phi(sign, rows), scores.phi_dynamic(context=context, sign=sign, rows=rows))
+def agreement_metrics(scores: Scores, counted: Sequence[bool]) -> list[Metric]:
+    """How well static scores predict dynamic ones, and the nulls, over relations that did not choose the reading."""
+    conditions = {
+        "promoted_without_context": (False, PROMOTED),
+        "promoted_with_context": (True, PROMOTED),
+        "suppressed_without_context": (False, SUPPRESSED),
+    }
+    found: dict[str, list[float]] = {}
+    for name, (context, sign) in conditions.items():
+        found[f"r_{name}"] = scores.agreement(context, sign)
+        found[f"r_{name}_shuffled"] = scores.null(context, sign)
+        found[f"rho_{name}"] = scores.agreement(context, sign, spearman_nonzero)
+        found[f"r_{name}_across_templates"] = across_templates(scores.phi_dynamic(context=context, sign=sign))
+    found["rho_shuffled"] = scores.null(False, PROMOTED, spearman_nonzero)
+    for end in ("", "_shuffled"):
+        without, within = (found[f"r_promoted_{context}_context{end}"] for context in ("without", "with"))
+        found[f"context_cost{end}"] = less(without, within)
+    held_out = _held_out(scores)
+    metrics = [mean_of(name, only(values, counted)) for name, values in found.items()]
+    per_seed = [nan_mean(only(values, counted)) for values in held_out]
+    return [*metrics, mean_of("r_held_out", only(mean_lists(held_out), counted), per_seed)]
 
 
-def _agreement_metric(name: str, scores: Scores, sign: str, context: bool) -> Metric:
-    halves = [_agreement(scores, sign, context, scores.pairs.halves(seed)[0]) for seed in scores.seeds]
-    return across_relations(name, _agreement(scores, sign, context), halves)
+def across_templates(dynamic: Tensor) -> list[float]:
+    """How well every other template's dynamic scores predict those of the rest: [R], for dynamic [T, R, L, H]."""
+    return agreement(dynamic[::2].mean(0), dynamic[1::2])
 
 
-def _held_out(scores: Scores) -> tuple[list[float], list[list[float]]]:
-    """Static scores of one half of the pairs against dynamic scores of the other: mean over seeds, and each seed."""
+def _held_out(scores: Scores) -> list[list[float]]:
+    """Static scores of one half of the pairs against dynamic scores of the other, for each seed."""
     found = []
     for seed in scores.seeds:
         first, second = scores.pairs.halves(seed)
         found.append(agreement(scores.phi(rows=first), scores.phi_dynamic(context=False, rows=second)))
-    return [nan_mean(values) for values in zip(*found, strict=True)], found
+    return found
 
 
-def layout_metrics(scores: Scores) -> list[Metric]:
+def reading_metrics(
+    scores: Scores, paper: Scores, readings: Mapping[str, Hits], counted: Sequence[bool]
+) -> list[Metric]:
+    """The paper's own reading beside the chosen one, and what its first MLP gains over the embedding.
+
+    paper: the scores of the paper's reading; readings: the static hits of "embedding" and "sum", without gains too.
+    """
+    dynamic = paper.phi_dynamic(context=False)
+    own = paper.agreement(False)
+    other = {name: agreement(paper.pairs.mean(hits.promoted), dynamic) for name, hits in readings.items()}
+    found = {
+        "r_paper_reading": own,
+        "r_paper_reading_shuffled": paper.null(False),
+        "rho_paper_reading": paper.agreement(False, correlate=spearman_nonzero),
+        "r_embedding": other["embedding"],
+        "r_sum": other["sum"],
+        "mlp_gain": less(own, other["embedding"]),
+        "reading_gain": less(scores.agreement(False), own),
+    }
+    return [mean_of(name, only(values, counted)) for name, values in found.items()]
+
+
+def layout_metrics(scores: Scores, seed: int = 0) -> list[Metric]:
     """Where relation heads lie, how many relations a head carries, and how many heads a relation has."""
-    phi = scores.phi()
-    nulls = [scores.phi_shuffled(i) for i in range(len(scores.seeds))]
-    halves = [scores.phi(rows=scores.pairs.halves(seed)[0]) for seed in scores.seeds]
-    null_counts = [nan_mean(counts) for counts in zip(*map(_heads_each, nulls), strict=True)]
-    carried = (phi >= IMPLEMENTS).sum(0)[_implementing(phi)]
+    phi, null = scores.phi(), scores.phi_shuffled(0)
+    implements = phi >= IMPLEMENTS
+    nulls = [_heads_each(scores.phi_shuffled(i)) for i in range(len(scores.seeds))]
     return [
-        across_heads("upper_share", _in_upper_half(phi), [_in_upper_half(half) for half in halves]),
-        across_heads("upper_share_chance", torch.cat([_in_upper_half(null, least=CHANCE) for null in nulls])),
-        across_heads("multi_relation_share", _carries_two(phi), [_carries_two(half) for half in halves]),
-        across_heads("multi_relation_share_shuffled", torch.cat([_carries_two(null) for null in nulls])),
-        across_relations("heads_per_relation", _heads_each(phi), [_heads_each(half) for half in halves]),
-        across_relations("heads_per_relation_shuffled", null_counts),
-        across_heads("relations_per_head", carried),
+        _share("upper_share", _in_upper_half(implements)),
+        _share("upper_share_chance", _in_upper_half(null >= CHANCE)),
+        _share("multi_relation_share", _carries_two(implements)),
+        _share("multi_relation_share_dealt", _carries_two(dealt(implements, seed))),
+        mean_of("heads_per_relation", _heads_each(phi)),
+        mean_of("heads_per_relation_shuffled", mean_lists(nulls)),
     ]
 
 
-def _implementing(phi: Tensor, least: float = IMPLEMENTS) -> Tensor:
-    """The heads that implement some relation: [L, H] of bool."""
-    return (phi >= least).any(0)
+def dealt(implements: Tensor, seed: int) -> Tensor:
+    """Every relation's heads [R, L, H] of bool dealt anew among the heads of their layers."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.rand(implements.shape, generator=generator).argsort(-1).to(implements.device)
+    return implements.gather(-1, order)
 
 
-def _in_upper_half(phi: Tensor, least: float = IMPLEMENTS) -> Tensor:
-    """For each implementing head, whether it lies in the upper half of the layers."""
-    return _implementing(phi, least).nonzero()[:, 0] >= phi.shape[1] / 2
+def _share(name: str, yes: Tensor) -> Metric:
+    return share_of(name, int(yes.sum()), len(yes))
 
 
-def _carries_two(phi: Tensor) -> Tensor:
-    """For each implementing head, whether it implements more than one relation."""
-    return (phi >= IMPLEMENTS).sum(0)[_implementing(phi)] > 1
+def _in_upper_half(implements: Tensor) -> Tensor:
+    """For each head that implements some relation, of [R, L, H], whether it lies in the upper half of the layers."""
+    return implements.any(0).nonzero()[:, 0] >= implements.shape[1] / 2
+
+
+def _carries_two(implements: Tensor) -> Tensor:
+    """For each head that implements some relation, whether it implements more than one."""
+    return implements.sum(0)[implements.any(0)] > 1
 
 
 def _heads_each(phi: Tensor) -> list[float]:
@@ -173,93 +199,64 @@ def _heads_each(phi: Tensor) -> list[float]:
     return (phi >= IMPLEMENTS).sum((1, 2)).double().tolist()
 
 
-def across_heads(name: str, yes: Tensor, per_seed: Sequence[Tensor] = ()) -> Metric:
-    """The share of heads for which something is so, with its bootstrap interval over heads."""
-    values = yes.double().tolist()
-    seeds = tuple(nan_mean(seed.double().flatten().tolist()) for seed in per_seed)
-    return Metric(name, nan_mean(values), len(values), seeds, mean_interval(values))
+def group_metrics(relations: Grouping, overlap: Grouping, weights: Grouping) -> list[Metric]:
+    """Whether heads that share a W_V are more alike than others of their layer, over layers that have both kinds.
 
-
-def group_metrics(scores: Scores, group_size: int) -> list[Metric]:
-    """Whether heads that share a W_V are more alike than others of their layer, over layers that have both kinds."""
-    whole = group_similarity(relation_similarity(scores.phi()), group_size)
-    halves = [
-        group_similarity(relation_similarity(scores.phi(rows=scores.pairs.halves(seed)[0])), group_size, permutations=0)
-        for seed in scores.seeds
-    ]
-    n = whole.n_layers
-    return [
-        Metric("group_difference", whole.difference, n, tuple(half.difference for half in halves), whole.interval),
-        Metric("group_difference_permuted", whole.permuted, n),
-        Metric("group_p_value", whole.p_value, n),
-    ]
-
-
-def ablation_metrics(by_seed: Sequence[Sequence[Ablation]]) -> list[Metric]:
-    """What is lost with a relation's heads, with random heads, and on control tasks, as shares of the base accuracy.
-
-    by_seed: [seed][relation].
+    Likeness is that of the scores, that of the sets of relations with any score, and that of the matrices themselves.
     """
     return [
-        _ablation_metric("ablation_drop", by_seed, lambda a: a.relation_drop),
-        _ablation_metric("ablation_drop_random", by_seed, lambda a: a.random_drop),
-        _ablation_metric("ablation_gap", by_seed, lambda a: a.relation_drop - a.random_drop),
-        _ablation_metric("control_task_gap", by_seed, lambda a: a.relation_drop - nan_mean(a.control_drops)),
-        _ablation_metric("control_task_gap_random", by_seed, lambda a: a.random_drop - nan_mean(a.control_drops)),
+        mean_of("group_difference", relations.differences),
+        mean_of("group_difference_overlap", overlap.differences),
+        mean_of("group_difference_weights", weights.differences),
+        plain("group_p_value", relations.p_value, relations.n_layers),
     ]
 
 
-def _ablation_metric(name: str, by_seed: Sequence[Sequence[Ablation]], number: Callable[[Ablation], float]) -> Metric:
+def ablation_metrics(by_seed: Sequence[Sequence[Ablation]], names: Sequence[str]) -> list[Metric]:
+    """What is lost with a relation's heads, with random heads, with all heads, and on control tasks.
+
+    by_seed: [seed][relation]; the units are the relations `names`, NaN for those that the model cannot do. Losses are
+    shares of the base accuracy, or nats of the target's log-probability.
+    """
+    numbers: dict[str, Callable[[Ablation], float]] = {
+        "ablation_drop": lambda a: a.relation_drop,
+        "ablation_drop_random": lambda a: a.random_drop,
+        "ablation_drop_all": lambda a: a.all_drop,
+        "ablation_nats": lambda a: a.relation_nats - a.random_nats,
+        "control_task_gap": lambda a: a.control_gap,
+        "control_task_gap_random": lambda a: a.control_gap_random,
+        "control_task_nats": lambda a: a.control_nats,
+    }
+    return [_ablation_metric(name, by_seed, names, number) for name, number in numbers.items()]
+
+
+def _ablation_metric(
+    name: str, by_seed: Sequence[Sequence[Ablation]], names: Sequence[str], number: Callable[[Ablation], float]
+) -> Metric:
     """A number of each ablation: one value a relation, the mean over the seeds in which it could be measured."""
-    found: dict[str, list[float]] = {}
-    for ablation in itertools.chain.from_iterable(by_seed):
-        found.setdefault(ablation.relation, []).append(number(ablation))
-    return across_relations(name, [nan_mean(values) for values in found.values()], [[*map(number, a)] for a in by_seed])
+    of_seed = [{ablation.relation: number(ablation) for ablation in found} for found in by_seed]
+    values = [[found.get(relation, math.nan) for relation in names] for found in of_seed]
+    return mean_of(name, mean_lists(values), [nan_mean(own) for own in values])
 
 
-def salience_metrics(described: Tensor, permuted: Tensor) -> list[Metric]:
-    """The share of heads that can be told from permuted ones, in the upper half of the layers and in the first third.
+def salience_metrics(found: Describability, gains: Sequence[float], n_layers: int, phi: Tensor) -> list[Metric]:
+    """The share of heads that can be told from permuted ones, in the upper half of the layers and the first third.
 
-    described: [S, L, H] of bool, one map for each seed's null; permuted: the same for permuted heads, which the
-    threshold has not seen.
+    gains: of salient tokens over the largest entries of M, one for each head that was looked at.
     """
-    n_layers = described.shape[1]
-    upper = described[:, n_layers // 2 :].double().mean(0).flatten()  # [heads] share of seeds
-    early = described[:, : n_layers // 3].double().mean(0).flatten()
+    layers = torch.tensor([operation.layer for operation in found.operations])
+    upper, early = layers >= n_layers / 2, layers < n_layers // 3
+    described, rules = found.described.double(), found.scores[:, 0].double()
+    implementing = torch.tensor([bool((phi[:, o.layer, o.head] >= IMPLEMENTS).any()) for o in found.operations])
     return [
-        across_heads("describable_upper", upper, list(described[:, n_layers // 2 :])),
-        across_heads("describable_early", early, list(described[:, : n_layers // 3])),
-        across_heads("describable_permuted", permuted.double().flatten()),
-        _difference("describable_gap", upper, early),
+        _share("describable_upper", found.described[upper]),
+        _share("describable_early", found.described[early]),
+        _share("describable_permuted", found.permuted[upper]),
+        difference_of("describable_gap", described[upper].tolist(), described[early].tolist()),
+        difference_of("rule_gap", rules[upper].tolist(), rules[early].tolist()),
+        mean_of("rules_of_relation_heads", rules[implementing].tolist()),
+        mean_of("saliency_gain", gains),
     ]
-
-
-def _difference(name: str, a: Tensor, b: Tensor) -> Metric:
-    """mean(a) - mean(b) of two independent samples, with a bootstrap interval."""
-    draws = [bootstrap_means(values.tolist(), seed) for seed, values in enumerate((a, b))]
-    low, high = np.quantile(draws[0] - draws[1], [0.025, 0.975])
-    return Metric(name, float(a.mean() - b.mean()), len(a) + len(b), (), (float(low), float(high)))
-
-
-def saliency_gain_metrics(
-    heads: Heads, decode: Sequence[str], allowed: Tensor, known: Known, *, seeds: Sequence[int], sampled: int
-) -> list[Metric]:
-    """Salient tokens against the largest entries of M, on a sample of upper heads a seed, and for permuted heads."""
-    gains = []
-    for matrices in (heads, heads.permuted(NULL_SEED)):
-        operations = salient_operations(matrices, allowed)
-        samples = sample_upper(operations, heads.n_layers, seeds, sampled)
-        gains.append([saliency_gain(matrices, sample, decode, allowed, known) for sample in samples])
-    real, null = gains
-    return [
-        _over_heads("saliency_gain", list(itertools.chain(*real)), real),
-        _over_heads("saliency_gain_permuted", list(itertools.chain(*null)), null),
-    ]
-
-
-def _over_heads(name: str, values: Sequence[float], per_seed: Sequence[Sequence[float]] = ()) -> Metric:
-    """The mean of a number over heads, with its bootstrap interval over heads."""
-    return Metric(name, nan_mean(values), len(values), tuple(map(nan_mean, per_seed)), mean_interval(values))
 
 
 def explorer(scores: Scores, relations: Mapping[str, Relation], decode: Sequence[str]) -> dict[str, Any]:

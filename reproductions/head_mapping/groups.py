@@ -8,25 +8,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reproductions.common.stats import mean_interval, nan_mean
+from reproductions.common.stats import known, nan_mean
 from reproductions.head_mapping.method import Heads
 
 
 @dataclass(frozen=True)
-class GroupSimilarity:
+class Grouping:
     """How alike heads are inside a group and across the groups of the same layer.
 
-    A layer's `difference` is the mean similarity of its within-group pairs of heads minus that of its other pairs;
-    `permuted` is the mean difference after the heads of each layer were dealt anew to the groups.
+    differences: [L] each layer's mean similarity of its within-group pairs of heads less that of its other pairs, NaN
+    where it lacks either; p_value: how often dealing the heads of each layer anew gives as large a mean difference.
     """
 
     within: float
     between: float
-    difference: float
-    interval: tuple[float, float]  # bootstrap over layers
-    permuted: float
+    differences: tuple[float, ...]
     p_value: float
-    n_layers: int
+
+    @property
+    def n_layers(self) -> int:
+        """The layers that have both kinds of pairs."""
+        return len(known(self.differences))
 
 
 def relation_similarity(phi: Tensor) -> Tensor:
@@ -37,6 +39,14 @@ def relation_similarity(phi: Tensor) -> Tensor:
     vectors = phi.permute(1, 2, 0)  # [L, H, R]
     unit = vectors / vectors.norm(dim=-1, keepdim=True)  # 0 / 0 = NaN marks the silent heads
     return unit @ unit.transpose(1, 2)
+
+
+def overlap_similarity(phi: Tensor) -> Tensor:
+    """Of the relations that either of two heads scores above 0 on, the share that both do: [L, H, H]; NaN for none."""
+    some = (phi > 0).double().permute(1, 2, 0)  # [L, H, R]
+    both = some @ some.transpose(1, 2)
+    size = some.sum(-1)
+    return both / (size[:, :, None] + size[:, None, :] - both)
 
 
 def weight_similarity(heads: Heads) -> Tensor:
@@ -52,7 +62,7 @@ def weight_similarity(heads: Heads) -> Tensor:
     return inner / (length[:, :, None] * length[:, None, :])
 
 
-def group_similarity(similarity: Tensor, group_size: int, permutations: int = 1000, seed: int = 0) -> GroupSimilarity:
+def group_similarity(similarity: Tensor, group_size: int, permutations: int = 1000, seed: int = 0) -> Grouping:
     """Within against between groups, for similarity [L, H, H]; NaNs where the model has one group or none.
 
     The permutation test deals the heads of each layer anew, each layer by itself.
@@ -64,15 +74,12 @@ def group_similarity(similarity: Tensor, group_size: int, permutations: int = 10
     similarity, group = similarity[counted].cpu(), group[counted]
     generator = torch.Generator().manual_seed(seed)
     null = [nan_mean(_differences(similarity, _dealt(group, generator))) for _ in range(permutations if counted else 0)]
-    difference = nan_mean(per_layer)
-    return GroupSimilarity(
+    least = nan_mean(per_layer)
+    return Grouping(
         within=float(_pair_means(similarity, group, same=True).mean()),
         between=float(_pair_means(similarity, group, same=False).mean()),
-        difference=difference,
-        interval=mean_interval(per_layer, seed),
-        permuted=nan_mean(null),
-        p_value=(1 + sum(value >= difference for value in null)) / (1 + len(null)) if null else math.nan,
-        n_layers=len(counted),
+        differences=tuple(per_layer),
+        p_value=(1 + sum(value >= least for value in null)) / (1 + len(null)) if null else math.nan,
     )
 
 

@@ -19,48 +19,44 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from reproductions.head_mapping.reading import PAPER, Choice, reading_of
 from reproductions.head_mapping.relations import Relation, single_token_pairs
 
 IMPLEMENTS = 0.15  # a head implements a relation from this score on (tau in the paper)
-FIRST_BLOCK = 1024  # vocabulary entries looked at for every pair; most pairs are settled by then
-LATER_BLOCK = 4096  # entries a step for the few pairs that are left, or fewer:
+SCREEN = 256  # tokens that every pair's target is compared with first; most pairs are settled by then
+FIRST_BLOCK = 1024  # tokens looked at next for the pairs that are left
+LATER_BLOCK = 4096  # tokens a step from then on, or fewer:
 MOST_LOGITS = 2**25  # logits held at once, 128 MiB
-READINGS = ("mlp", "embedding", "sum")  # what the heads of later layers are taken to read of a token; the paper: mlp
 
 
 @dataclass(frozen=True)
 class Heads:
-    """The parameters of every head, unprocessed: nothing is folded or centred.
+    """The parameters of every head, unprocessed unless the gains of the norms are multiplied in; nothing is centred.
 
     W_V: [L, G, d, h]; W_O: [L, H, h, d]; W_E: [V, d]; W_U: [d, V]. Heads h with the same h // (H / G) share a W_V.
-    The model multiplies what it takes from W_E by `embed_scale`; `reads` is one of `READINGS`.
+    reading: tokens [n] -> what layers 0, 1, … read of them, each [n, d]; the last also for all later (see `reading`).
     """
 
     W_V: Tensor
     W_O: Tensor
     W_E: Tensor
     W_U: Tensor
-    first_mlp: Callable[[Tensor], Tensor]
-    embed_scale: float = 1.0
-    reads: str = "mlp"
+    reading: Callable[[Tensor], tuple[Tensor, ...]]
 
     @classmethod
-    def of(cls, model: Any, *, fold_norms: bool = False, reads: str = "mlp") -> Heads:
+    def of(cls, model: Any, choice: Choice = PAPER) -> Heads:
         """The heads of a `TransformerBridge`.
 
-        With `fold_norms` the gains of the norms before and after a head and of the final norm are multiplied in. The
-        paper leaves them out. (A norm's division by the length rescales a whole row of M, so no score depends on it.)
+        With `fold_norms` the gains of the norms before and after a head and of the final norm are multiplied in. (A
+        norm's division by the length rescales a whole row of M, so no score depends on it.)
         """
-        W_E = model.W_E
-        first_mlp = partial(_first_mlp, model)
-        plain = cls(model.W_V, model.W_O, W_E, model.W_U, first_mlp, _embed_scale(model, W_E), reads)
-        return plain._with_gains(model) if fold_norms else plain
+        plain = cls(model.W_V, model.W_O, model.W_E, model.W_U, reading_of(model, choice.reads))
+        return plain._with_gains(model) if choice.fold_norms else plain
 
     @property
     def n_layers(self) -> int:
@@ -77,24 +73,15 @@ class Heads:
         """How many heads share one W_V: 1 unless the model groups its queries."""
         return self.n_heads // self.W_V.shape[1]
 
-    def sources(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """What layer 0 and what the later layers read for tokens [N]: e and, as `reads` says, each [N, d]:
-
-        "mlp" is mlp_0(ln_0(e)) without skip connection and attention, as in the authors' experiments; "embedding" is
-        e again; "sum" is e + mlp_0(ln_0(e)), the residual stream as it would be if layer 0 had no attention.
-        """
-        embedded = self.W_E[tokens]
-        if self.reads == "embedding":
-            return embedded, embedded
-        enriched = self.first_mlp(embedded)
-        return embedded, enriched if self.reads == "mlp" else self.embed_scale * embedded + enriched
+    def sources(self, tokens: Tensor) -> list[Tensor]:
+        """What the heads of each layer read for tokens [n]: L times [n, d]."""
+        read = self.reading(tokens)
+        return [read[min(layer, len(read) - 1)] for layer in range(self.n_layers)]
 
     def values(self, tokens: Tensor) -> Tensor:
-        """x_s W_V for tokens [N] and all heads: [N, L, H, h]."""
-        embedded, enriched = self.sources(tokens)
-        first = torch.einsum("nd,gdh->ngh", embedded, self.W_V[0]).unsqueeze(1)
-        later = torch.einsum("nd,lgdh->nlgh", enriched, self.W_V[1:])
-        return torch.cat([first, later], dim=1).repeat_interleave(self.group_size, dim=2)
+        """x_s W_V for tokens [n] and all heads: [n, L, H, h]."""
+        z = [torch.einsum("nd,gdh->ngh", x, W_V) for x, W_V in zip(self.sources(tokens), self.W_V, strict=True)]
+        return torch.stack(z, dim=1).repeat_interleave(self.group_size, dim=2)
 
     def W_VO(self, layer: int, head: int) -> Tensor:  # noqa: N802 - the field's name
         """W_V W_O of one head: [d, d]."""
@@ -116,21 +103,6 @@ class Heads:
             W_O=self.W_O * after[:, None, None, :],
             W_U=self.W_U * final[:, None],
         )
-
-
-def _first_mlp(model: Any, embedded: Tensor) -> Tensor:
-    """mlp_0(ln_0(e)) for e [N, d]; a model that also normalises the MLP's output has that norm applied too."""
-    block = model.blocks[0]
-    out = block.mlp(block.ln2(embedded.unsqueeze(0)))
-    if hasattr(block, "ln2_post"):
-        out = block.ln2_post(out)
-    return out.squeeze(0)
-
-
-def _embed_scale(model: Any, W_E: Tensor) -> float:
-    """What the model multiplies embeddings by on their way in: sqrt(d_model) in Gemma, 1 in most."""
-    tokens = torch.arange(8, device=W_E.device)
-    return float(model.original_model.get_input_embeddings()(tokens).norm() / W_E[tokens].norm())
 
 
 def norm_gain(norm: Any, like: Tensor) -> Tensor:
@@ -234,41 +206,58 @@ def static_hits(heads: Heads, pairs: Pairs) -> Hits:
 def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor) -> Hits:
     """Hits of head outputs z [N, L, H, h] read through W_O and W_U, for targets [N] and k [N].
 
-    Three savings, none of which changes a score. W_O W_U is only h wide and shared by all pairs; all relations come in
-    one batch; and a pair is settled once k tokens lie above its target and k below, which for most pairs happens
-    within the first block of the vocabulary. What is left open is settled for all heads together.
+    Nothing that saves time changes a score. A pair is settled once k tokens lie above its target and k below. Which
+    tokens are looked at first is free, so the first few are those whose columns of W_U are farthest from the mean
+    column: they get the most extreme logits, and nearly all pairs are settled by them, head by head through the
+    narrow W_O W_U. What is left open is settled for all heads together.
     """
     n, n_layers, n_heads, _ = z.shape
     above = torch.empty(n_layers * n_heads, n, dtype=torch.long, device=z.device)  # tokens that get more
     below = torch.empty_like(above)  # tokens that get less; both are exact wherever they are below k
     wanted = torch.empty(above.shape, dtype=z.dtype, device=z.device)  # the target's own logit
     target_columns = heads.W_U.T[target]  # [N, d]
+    screen = extreme_tokens(heads.W_U)
+    column = _place(target, screen)
+    columns = heads.W_U[:, screen]
     left = []
     for i, (layer, head) in enumerate(itertools.product(range(n_layers), range(n_heads))):
         z_head, W_O = z[:, layer, head], heads.W_O[layer, head]
         out = z_head @ W_O  # [N, d]
-        wanted[i] = (out * target_columns).sum(1)
-        above[i], below[i] = _count(z_head @ (W_O @ heads.W_U[:, :FIRST_BLOCK]), wanted[i], target)
+        wanted[i] = torch.linalg.vecdot(out, target_columns)
+        above[i], below[i] = _count(z_head @ (W_O @ columns), wanted[i], column)
         left.append(out[_open(above[i], below[i], top_k)])
     _settle(torch.cat(left), heads.W_U, above, below, wanted, target, top_k)
     return Hits(*((count < top_k).T.unflatten(1, (n_layers, n_heads)) for count in (above, below)))
 
 
+def extreme_tokens(W_U: Tensor, most: int = SCREEN) -> Tensor:
+    """The tokens whose columns of W_U [d, V] lie farthest from the mean column."""
+    mean = W_U.mean(1)
+    distance = W_U.norm(dim=0).square() - 2 * (mean @ W_U)  # less the mean's own length, the same for all
+    return distance.topk(min(most, W_U.shape[1])).indices
+
+
+def _place(token: Tensor, among: Tensor) -> Tensor:
+    """Where each token [N] stands in a list of tokens, or -1."""
+    same = token[:, None] == among
+    return torch.where(same.any(1), same.int().argmax(1), -1)
+
+
 def _settle(
     out: Tensor, W_U: Tensor, above: Tensor, below: Tensor, wanted: Tensor, target: Tensor, top_k: Tensor
 ) -> None:
-    """Go on counting for the open places of above and below [LH, N], whose head outputs are out [M, d]."""
+    """Count anew, over all tokens, for the open places of above and below [LH, N], of head outputs out [M, d]."""
     head, pair = _open(above, below, top_k).nonzero(as_tuple=True)
-    start = FIRST_BLOCK
+    above[head, pair] = below[head, pair] = 0
+    start, size = 0, FIRST_BLOCK
     while start < W_U.shape[1] and len(out):
-        stop = start + max(1, min(LATER_BLOCK, MOST_LOGITS // len(out)))
-        logits = out @ W_U[:, start:stop]  # [M, B]
-        more, less = _count(logits, wanted[head, pair], target[pair] - start)
+        stop = start + max(1, min(size, MOST_LOGITS // len(out)))
+        more, less = _count(out @ W_U[:, start:stop], wanted[head, pair], target[pair] - start)
         above[head, pair] += more
         below[head, pair] += less
         still = _open(above[head, pair], below[head, pair], top_k[pair])
         out, head, pair = out[still], head[still], pair[still]
-        start = stop
+        start, size = stop, LATER_BLOCK
 
 
 def _open(above: Tensor, below: Tensor, top_k: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ The static score stays what it is; the dynamic score is read at the subject's la
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reproductions.common.claims import Metric
-from reproductions.head_mapping.dynamic import TEMPLATES, HeadReader, Prompt
-from reproductions.head_mapping.findings import Scores, across_relations, agreement
+from reproductions.common.metrics import Metric, mean_of
+from reproductions.common.stats import pearson
+from reproductions.head_mapping.dynamic import HeadReader, Prompt
+from reproductions.head_mapping.findings import Scores, agreement, mean_lists, spearman_nonzero
 from reproductions.head_mapping.method import Heads, readout_hits
 from reproductions.head_mapping.relations import MultiTokenPair, Relation, multi_token_sources
 
@@ -23,63 +25,88 @@ LEAST = 8  # subjects of several tokens that a relation must have
 
 @dataclass(frozen=True)
 class MultiToken:
-    """One relation: agreement of static and dynamic scores for one-token subjects, longer ones, and under the null."""
+    """One relation: how well static scores predict dynamic ones of one-token subjects and of longer ones.
+
+    Like is compared with like: neither kind of subject is among the pairs that the static score is made of, and there
+    are as many of either. `shuffled` and the rank correlations are of the same cases.
+    """
 
     relation: str
     n: int
     single: float
     multiple: float
     shuffled: float
+    single_rank: float
+    multiple_rank: float
 
 
 def multi_token_agreements(
-    model: Any, heads: Heads, relations: Mapping[str, Relation], scores: Scores, *, most: int
+    model: Any, heads: Heads, relations: Mapping[str, Relation], scores: Scores, templates: Sequence[str], *, most: int
 ) -> list[MultiToken]:
     """The agreement (without context) for every relation with enough subjects of several tokens."""
-    static, dynamic, null = scores.phi(), scores.phi_dynamic(context=False), scores.phi_shuffled(0)
     longer = {name: multi_token_sources(relation, model.tokenizer)[:most] for name, relation in relations.items()}
+    prompts = [Prompt.of(template, model.tokenizer) for template in templates]
     found = []
     with HeadReader(model) as reader:
         for index, (name, subjects) in enumerate(longer.items()):
-            if len(subjects) < LEAST:
-                continue
-            measured = _dynamic_scores(reader, heads, subjects, relations[name].top_k)[:, None]  # [T, 1, L, H]
-            one = slice(index, index + 1)
-            single, multiple, shuffled = (
-                agreement(phi[one], phi_star)[0]
-                for phi, phi_star in ((static, dynamic[:, one]), (static, measured), (null, measured))
-            )
-            found.append(MultiToken(name, len(subjects), single, multiple, shuffled))
+            if len(subjects) >= LEAST:
+                hits = _dynamic_hits(reader, heads, prompts, subjects, relations[name].top_k)
+                found.append(_compared(name, index, hits, scores))
     return found
 
 
+def _compared(name: str, index: int, hits: Tensor, scores: Scores) -> MultiToken:
+    """Hits of longer subjects [T, n, L, H] beside those of as many one-token subjects, the mean over seeds."""
+    rows = [_compared_in_half(index, hits, scores, i) for i in range(len(scores.seeds))]
+    return MultiToken(name, hits.shape[1], *mean_lists(rows))
+
+
+def _compared_in_half(index: int, hits: Tensor, scores: Scores, i: int) -> list[float]:
+    """Single, multiple, shuffled, single_rank and multiple_rank, with the static scores of one half of the pairs."""
+    first, second = scores.pairs.halves(scores.seeds[i])
+    rows = (second & (scores.pairs.relation == index)).nonzero().squeeze(1)[: hits.shape[1]]
+    single = torch.stack([found.without_context.promoted[rows].float().mean(0) for found in scores.dynamic])
+    multiple = hits[:, : len(rows)].float().mean(1)
+    static, null = (scores.pairs.mean(found.promoted, first)[index] for found in (scores.static, scores.shuffled[i]))
+    return [
+        agreement(phi[None], phi_star[:, None], correlate)[0]
+        for phi, phi_star, correlate in (
+            (static, single, pearson),
+            (static, multiple, pearson),
+            (null, multiple, pearson),
+            (static, single, spearman_nonzero),
+            (static, multiple, spearman_nonzero),
+        )
+    ]
+
+
 @torch.no_grad()
-def _dynamic_scores(reader: HeadReader, heads: Heads, subjects: Sequence[MultiTokenPair], top_k: int) -> Tensor:
-    """phi* of one relation at the last token of each subject, without context: [T, L, H].
+def _dynamic_hits(
+    reader: HeadReader, heads: Heads, prompts: Sequence[Prompt], subjects: Sequence[MultiTokenPair], top_k: int
+) -> Tensor:
+    """Hits of one relation at the last token of each subject, without context: [T, n, L, H], in the subjects' order.
 
     Equally long subjects share a forward pass; all of them, in all templates, share one readout.
     """
     device = heads.W_U.device
-    lengths = sorted({len(subject.source_ids) for subject in subjects})
-    groups = [[subject for subject in subjects if len(subject.source_ids) == length] for length in lengths]
+    order = sorted(range(len(subjects)), key=lambda i: len(subjects[i].source_ids))
+    groups = [list(own) for _, own in itertools.groupby(order, key=lambda i: len(subjects[i].source_ids))]
     values = [
-        reader.read(prompt.fill(_sources(group, device)), source_at=len(prompt.before) + length - 1)[1]
-        for prompt in (Prompt.of(template, reader.model.tokenizer) for template in TEMPLATES)
-        for length, group in zip(lengths, groups, strict=True)
+        reader.read(prompt, torch.tensor([subjects[i].source_ids for i in own], device=device))[1]
+        for prompt in prompts
+        for own in groups
     ]
-    target = torch.tensor([subject.target_id for group in groups for subject in group], device=device)
-    targets = target.repeat(len(TEMPLATES))
-    hits = readout_hits(heads, torch.cat(values), targets, torch.full_like(targets, top_k)).promoted
-    return hits.unflatten(0, (len(TEMPLATES), -1)).float().mean(1)
-
-
-def _sources(group: Sequence[MultiTokenPair], device: torch.device) -> Tensor:
-    return torch.tensor([subject.source_ids for subject in group], device=device)
+    target = torch.tensor([subjects[i].target_id for i in order], device=device).repeat(len(prompts))
+    hits = readout_hits(heads, torch.cat(values), target, torch.full_like(target, top_k)).promoted
+    back = torch.tensor(order, device=device).argsort()
+    return hits.unflatten(0, (len(prompts), -1))[:, back]
 
 
 def metrics(found: Sequence[MultiToken]) -> list[Metric]:
     """How much agreement is lost when subjects have several tokens, for the true and for shuffled targets."""
     return [
-        across_relations("multi_token_loss", [one.single - one.multiple for one in found]),
-        across_relations("multi_token_loss_shuffled", [one.single - one.shuffled for one in found]),
+        mean_of("multi_token_single", [one.single for one in found]),
+        mean_of("multi_token_loss", [one.single - one.multiple for one in found]),
+        mean_of("multi_token_loss_shuffled", [one.single - one.shuffled for one in found]),
+        mean_of("multi_token_loss_rank", [one.single_rank - one.multiple_rank for one in found]),
     ]

@@ -24,8 +24,12 @@ N_SALIENT = 15
 N_TARGETS = 5
 SHORTEST_STEM = 3
 FREQUENT = 16384  # tokens among which salient tokens and the largest entries of M are compared
-CHUNK = 16384  # tokens whose source vectors are held at once
+CHUNK = 8192  # tokens whose source vectors are held at once
 ROWS = 128  # sources whose entries of M are held at once
+NULL_SEEDS = (0, 1, 2)  # of the permuted heads that set the threshold
+CONTROL_SEED = 3  # of those that are held against it
+
+Place = tuple[int, int]  # (layer, head)
 
 
 @dataclass(frozen=True)
@@ -39,53 +43,64 @@ class Operation:
 
 
 @torch.no_grad()
-def salient_operations(heads: Heads, allowed: Tensor) -> list[Operation]:
-    """The salient operation of every head; `allowed` [V] masks tokens that are no text (control and unused tokens)."""
-    salient = most_salient(heads, allowed.nonzero().squeeze(1))  # [LH, 15]
-    sources = [x.unflatten(0, salient.shape) for x in heads.sources(salient.flatten())]  # [LH, 15, d]
-    places = [divmod(i, heads.n_heads) for i in range(len(salient))]
-    written = [sources[min(layer, 1)][i] @ heads.W_VO(layer, head) for i, (layer, head) in enumerate(places)]
-    targets = _top_tokens(torch.cat(written), heads.W_U, allowed).unflatten(0, salient.shape)  # [LH, 15, 5]
-    return [Operation(*place, tops, mapped) for place, tops, mapped in zip(places, salient, targets, strict=True)]
+def salient_operations(variants: Sequence[Heads], places: Sequence[Place], allowed: Tensor) -> list[list[Operation]]:
+    """The salient operations of some heads, for several variants of the matrices behind one reading: [K][n].
+
+    `allowed` [V] says which tokens may be sources or targets.
+    """
+    tokens = allowed.nonzero().squeeze(1)
+    columns = variants[0].W_U[:, tokens]
+    salient = most_salient(variants, places, tokens)  # [K, n, 15]
+    distinct, position = salient.unique(return_inverse=True)
+    sources = variants[0].sources(distinct)
+    found = []
+    for heads, tops, own in zip(variants, salient, position, strict=True):
+        out = [sources[layer][row] @ heads.W_VO(layer, head) for (layer, head), row in zip(places, own, strict=True)]
+        mapped = tokens[_top_columns(torch.cat(out), columns)].unflatten(0, tops.shape)  # [n, 15, 5]
+        found.append([Operation(*place, top, to) for place, top, to in zip(places, tops, mapped, strict=True)])
+    return found
 
 
-def most_salient(heads: Heads, tokens: Tensor) -> Tensor:
-    """The 15 of the tokens [n] that each head stretches most, ||x W_VO|| / ||x||: [LH, 15]."""
-    grams = torch.einsum("lihd,lied->lihe", heads.W_O, heads.W_O)  # W_O W_O^T: ||z W_O||^2 = z W_O W_O^T z^T
-    best = torch.full((heads.n_layers * heads.n_heads, N_SALIENT), -torch.inf, device=tokens.device)
-    chosen = torch.zeros(best.shape, dtype=torch.long, device=tokens.device)
+def most_salient(variants: Sequence[Heads], places: Sequence[Place], tokens: Tensor) -> Tensor:
+    """The 15 of the tokens [n] that each head stretches most, ||x W_VO|| / ||x||: [K, places, 15]."""
+    shape = (len(variants), len(places), N_SALIENT)
+    best, chosen = torch.full(shape, -torch.inf, device=tokens.device), torch.zeros(shape, dtype=torch.long)
+    chosen = chosen.to(tokens.device)
     for chunk in tokens.split(CHUNK):
-        unit = [torch.nn.functional.normalize(x, dim=1) for x in heads.sources(chunk)]
-        for layer in range(heads.n_layers):
-            z = torch.einsum("nd,gdh->gnh", unit[min(layer, 1)], heads.W_V[layer])
-            for head in range(heads.n_heads):
-                i, own = layer * heads.n_heads + head, z[head // heads.group_size]
-                saliency = torch.linalg.vecdot(own @ grams[layer, head], own)
-                top = torch.cat([best[i], saliency]).topk(N_SALIENT)
-                best[i], chosen[i] = top.values, torch.cat([chosen[i], chunk])[top.indices]
+        read = [torch.nn.functional.normalize(x, dim=1) for x in variants[0].reading(chunk)]
+        for k, heads in enumerate(variants):
+            for i, (layer, head) in enumerate(places):
+                saliency = _stretch(read[min(layer, len(read) - 1)], heads, layer, head)
+                top = torch.cat([best[k, i], saliency]).topk(N_SALIENT)
+                best[k, i], chosen[k, i] = top.values, torch.cat([chosen[k, i], chunk])[top.indices]
     return chosen
 
 
-def _top_tokens(out: Tensor, W_U: Tensor, allowed: Tensor) -> Tensor:
-    """The most promoted allowed tokens of each out [n, d], a few hundred rows at a time: [n, N_TARGETS]."""
-    return torch.cat(
-        [(rows @ W_U).masked_fill_(~allowed, -torch.inf).topk(N_TARGETS).indices for rows in out.split(256)]
-    )
+def _stretch(x: Tensor, heads: Heads, layer: int, head: int) -> Tensor:
+    """||x W_VO||^2 for x [n, d], without building x W_VO: z W_O W_O^T z^T with z = x W_V."""
+    z, W_O = x @ heads.W_V[layer, head // heads.group_size], heads.W_O[layer, head]
+    return torch.linalg.vecdot(z @ (W_O @ W_O.T), z)
+
+
+def _top_columns(out: Tensor, columns: Tensor) -> Tensor:
+    """Which columns [d, n] each of out [m, d] promotes most, a few hundred rows at a time: [m, N_TARGETS]."""
+    return torch.cat([(rows @ columns).topk(N_TARGETS).indices for rows in out.split(256)])
 
 
 @torch.no_grad()
-def largest_entries(heads: Heads, layer: int, head: int, allowed: Tensor, k: int = N_SALIENT) -> list[tuple[int, int]]:
+def largest_entries(heads: Heads, x: Tensor, place: Place, tokens: Tensor, k: int = N_SALIENT) -> list[tuple[int, int]]:
     """The (source, target) tokens of the k largest entries of M: the alternative that the paper advises against.
 
-    Exact without visiting all of M: an entry is at most the product of its two lengths. Sources and targets are taken
-    longest first, and only targets long enough to reach the k-th best entry found are looked at.
+    x: [n, d], what the head reads for tokens [n], which alone are sources and targets. Exact without visiting all of M:
+    an entry is at most the product of its two lengths. Sources and targets are taken longest first, and only targets
+    long enough to reach the k-th best entry found are looked at.
     """
-    tokens = allowed.nonzero().squeeze(1)
-    left, sources = _longest_first(heads.sources(tokens)[min(layer, 1)] @ heads.W_V[layer, head // heads.group_size])
+    layer, head = place
+    left, sources = _longest_first(x @ heads.W_V[layer, head // heads.group_size])
     right, targets = _longest_first((heads.W_O[layer, head] @ heads.W_U[:, tokens]).T)
     reach = right.norm(dim=1)
     best = torch.full((k,), -torch.inf, device=left.device)
-    place = torch.zeros(k, 2, dtype=torch.long, device=left.device)
+    found = torch.zeros(k, 2, dtype=torch.long, device=left.device)
     for start in range(0, len(left), ROWS):
         rows = left[start : start + ROWS]
         width = int((rows[0].norm() * reach > best[-1]).sum())
@@ -94,10 +109,10 @@ def largest_entries(heads: Heads, layer: int, head: int, allowed: Tensor, k: int
         entries = rows @ right[:width].T
         if entries.max() > best[-1]:
             values, flat = entries.flatten().topk(min(k, entries.numel()))
-            found = torch.stack([sources[start + flat // width], targets[flat % width]], dim=1)
+            entry = torch.stack([sources[start + flat // width], targets[flat % width]], dim=1)
             best, order = torch.cat([best, values]).topk(k)
-            place = torch.cat([place, found])[order]
-    return [(int(tokens[source]), int(tokens[target])) for source, target in place]
+            found = torch.cat([found, entry])[order]
+    return [(int(tokens[source]), int(tokens[target])) for source, target in found]
 
 
 def _longest_first(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,50 +184,63 @@ def describable(scores: Tensor, null: Tensor, false_positives: float = 0.05) -> 
 
 @dataclass(frozen=True)
 class Describability:
-    """Which heads can be told from permuted ones: [S, L, H] of bool, one map a seed; and their salient operations.
+    """Which of n heads can be told from permuted ones.
 
-    `permuted` is the same for heads permuted with another seed than the one that set the threshold.
+    scores: [n, 3], see `describe`; described: [n] of bool; permuted: the same for permuted heads that set no threshold.
     """
 
     operations: list[Operation]
+    scores: Tensor
     described: Tensor
     permuted: Tensor
 
 
 def describability(
-    heads: Heads, decode: Sequence[str], allowed: Tensor, known: Known, seeds: Sequence[int]
+    heads: Heads, places: Sequence[Place], decode: Sequence[str], allowed: Tensor, known: Known
 ) -> Describability:
-    """Salient operations of all heads, and whether there is anything in them to describe. Needs two seeds or more."""
+    """Salient operations of some heads, and whether there is anything in them to describe.
+
+    The threshold comes from the same heads permuted in several ways; it is also held against them permuted in another.
+    """
     unit = centred_units(heads.W_E)
-
-    def scores(operations: Sequence[Operation]) -> Tensor:
-        return torch.stack([describe(operation, decode, unit, known) for operation in operations])  # [LH, 3]
-
-    operations = salient_operations(heads, allowed)
-    real = scores(operations)
-    nulls = [scores(salient_operations(heads.permuted(seed), allowed)) for seed in seeds]
-    shape = (heads.n_layers, heads.n_heads)
-    return Describability(
-        operations=operations,
-        described=torch.stack([describable(real, null).view(shape) for null in nulls]),
-        permuted=torch.stack(
-            [describable(other, null).view(shape) for null, other in zip(nulls, [*nulls[1:], nulls[0]], strict=True)]
-        ),
+    variants = [heads, *(heads.permuted(seed) for seed in (CONTROL_SEED, *NULL_SEEDS))]
+    operations = salient_operations(variants, places, allowed)
+    real, control, *nulls = (
+        torch.stack([describe(operation, decode, unit, known) for operation in own]) for own in operations
     )
+    null = torch.cat(nulls)
+    return Describability(operations[0], real, describable(real, null), describable(control, null))
 
 
-def saliency_gain(
-    heads: Heads,
-    operations: Sequence[Operation],
-    decode: Sequence[str],
-    allowed: Tensor,
-    known: Known,
+def upper_half(n_layers: int) -> range:
+    """The layers of the upper half."""
+    return range((n_layers + 1) // 2, n_layers)
+
+
+def first_third(n_layers: int) -> range:
+    """The layers of the first third."""
+    return range(n_layers // 3)
+
+
+def sample_places(layers: range, n_heads: int, size: int, seed: int = 0) -> list[Place]:
+    """So many random heads of these layers, or all, in their order."""
+    every = [(layer, head) for layer in layers for head in range(n_heads)]
+    chosen = torch.randperm(len(every), generator=torch.Generator().manual_seed(seed))[:size]
+    return [every[i] for i in sorted(chosen.tolist())]
+
+
+def saliency_gains(
+    heads: Heads, places: Sequence[Place], decode: Sequence[str], allowed: Tensor, known: Known
 ) -> list[float]:
-    """For each operation: the rule share of its salient tokens' first targets less that of M's largest entries."""
+    """For each head: the rule share of its salient tokens' first targets less that of M's largest entries."""
+    if not places:
+        return []
+    tokens = allowed.nonzero().squeeze(1)
+    sources = heads.sources(tokens)
     gains = []
-    for operation in operations:
+    for place, operation in zip(places, salient_operations([heads], places, allowed)[0], strict=True):
         salient = zip(operation.sources.tolist(), operation.targets[:, 0].tolist(), strict=True)
-        entries = largest_entries(heads, operation.layer, operation.head, allowed)
+        entries = largest_entries(heads, sources[place[0]], place, tokens)
         by_saliency, by_size = (
             rule_share([(decode[source], decode[target]) for source, target in mappings], known)
             for mappings in (salient, entries)
@@ -238,18 +266,6 @@ def text_tokens(tokenizer: Any, n_tokens: int) -> tuple[list[str], Tensor]:
 def most_frequent(allowed: Tensor, most: int = FREQUENT) -> Tensor:
     """Of the allowed tokens [V] only the first few: a tokenizer gives frequent strings low ids."""
     return allowed & (allowed.cumsum(0) <= most)
-
-
-def sample_upper(
-    operations: Sequence[Operation], n_layers: int, seeds: Sequence[int], size: int
-) -> list[list[Operation]]:
-    """For each seed, a few random heads of the upper half of the layers."""
-    upper = [operation for operation in operations if operation.layer >= n_layers / 2]
-    samples = []
-    for seed in seeds:
-        chosen = torch.randperm(len(upper), generator=torch.Generator().manual_seed(seed))[:size]
-        samples.append([upper[int(i)] for i in chosen])
-    return samples
 
 
 def quoted(decode: Sequence[str], tokens: Tensor) -> str:
