@@ -1,4 +1,4 @@
-"""Steering put together: the ways to amplify a theme that are compared, at equal KL, and what comes of them."""
+"""Steering put together: the ways to amplify or suppress a theme that are compared, and what comes of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from reproductions.feature_flow.effects import (
     PROMPTS,
     Baseline,
     ExpectedMass,
+    Left,
     Scores,
     Steered,
     coherence,
-    distinct_pairs,
     prompts_about,
     surprise,
     write,
@@ -26,47 +26,42 @@ from reproductions.feature_flow.effects import (
 from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.steering import (
+    START,
     Flow,
-    Schedule,
     Steering,
     along,
     amplifier,
     at_layer,
-    constant,
-    exponential,
-    linear,
     matched_strengths,
     random_graph,
     reached,
     repeated_seed,
     suppressor,
+    up_to,
 )
 from reproductions.feature_flow.taxonomy import UNEXPLAINED
 from reproductions.feature_flow.themes import Theme
 from reproductions.feature_flow.windows import Dictionary
 
-SEED, ONE_LAYER, CUMULATIVE, EXPONENTIAL, LINEAR, REPEATED, RANDOM_GRAPH = (
+SEED, ONE_LAYER, CUMULATIVE, REPEATED, RANDOM_GRAPH = (
     "seed alone",
     "graph, the seed's layer",
     "graph, all layers",
-    "graph, exponential",
-    "graph, linear",
     "seed at all layers",
     "random graph",
 )
-SCHEDULES: Mapping[str, Schedule] = {CUMULATIVE: constant, EXPONENTIAL: exponential, LINEAR: linear}
-CONDITIONS = (SEED, ONE_LAYER, *SCHEDULES, REPEATED, RANDOM_GRAPH)
-WAYS = {  # of conditions, in the names of metrics
+WAYS = {  # to amplify a theme, in the names of metrics
     SEED: "seed",
     ONE_LAYER: "one_layer",
     CUMULATIVE: "graph",
-    EXPONENTIAL: "graph_exponential",
-    LINEAR: "graph_linear",
     REPEATED: "repeated",
     RANDOM_GRAPH: "random_graph",
 }
+AS_STRONG = (ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways that are also compared at the same strength
+WRITTEN = (SEED, ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways under which texts are written
 OTHER_GRAPH = "another theme's graph"
-QUIET = 0.1  # nats: how far suppressing changes the next token
+SUPPRESSED = (SEED, ONE_LAYER, CUMULATIVE, OTHER_GRAPH)
+SMALL = (0.0, -1.0)  # the two smallest |r| of the paper's figure 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +103,19 @@ class Campaign:
     themes: Sequence[Theme]
     ways: Sequence[str]
     steerings: Sequence[Steering]
-    strengths: Tensor  # [n, targets], NaN where no strength reaches the target
+    strengths: Tensor  # [n, targets], s of h + s V; NaN where none reaches the target
     prompts: Sequence[str]
+
+    def only(self, ways: Sequence[str]) -> Campaign:
+        """The same with some of the ways."""
+        rows = [first + self.ways.index(way) for first in range(0, len(self.steerings), len(self.ways)) for way in ways]
+        return replace(self, ways=ways, steerings=[self.steerings[row] for row in rows], strengths=self.strengths[rows])
+
+    def as_strong_as(self, way: str) -> Campaign:
+        """All ways with the strength s that one of them has."""
+        by_theme = self.strengths.view(len(self.themes), len(self.ways), -1)
+        own = by_theme[:, [self.ways.index(way)]]
+        return replace(self, strengths=own.expand_as(by_theme).reshape_as(self.strengths))
 
     def at(self, target: int) -> Steered:
         """All of them at one of the targets, as far as they reach it."""
@@ -128,46 +134,44 @@ class Campaign:
         return (own / clean[:, None, None]).log2()
 
 
-def campaign(
-    model: Any,
-    themes: Sequence[Theme],
-    steerings: Mapping[str, Sequence[Steering]],
-    targets: Sequence[float],
-    prompts: Sequence[str] = PROMPTS,
-) -> Campaign:
-    """Find the strengths at which every way to steer changes the next token by as much; ways: by theme.
+Ways = Mapping[str, Sequence[Steering]]  # what each way adds, theme by theme
 
-    Each is brought to norm 1 first, all its sites together, so that all searches begin near their ends.
+
+def campaign(themes: Sequence[Theme], ways: Ways, strengths: Tensor, prompts: Sequence[str] = PROMPTS) -> Campaign:
+    """The ways to amplify each theme, with their strengths."""
+    return Campaign(themes, list(ways), _in_turn(ways), strengths, prompts)
+
+
+def strengths_at(model: Any, ways: Ways, targets: Sequence[float], prompts: Sequence[str] = PROMPTS) -> Tensor:
+    """The strengths [n, targets] at which every way to amplify each theme changes the next token by as much.
+
+    All searches begin with something of the same norm to add, so that all begin near their ends.
     """
-    every = [_unit(steerings[way][number]) for number in range(len(themes)) for way in steerings]
-    strengths = matched_strengths(Divergence(model, prompts), amplifier(every), len(every), targets)
-    return Campaign(themes, list(steerings), every, strengths, prompts)
+    every = _in_turn(ways)
+    start = torch.tensor([START / max(steering.norm, 1e-12) for steering in every])
+    return matched_strengths(Divergence(model, prompts), amplifier(every), start, targets)
 
 
-def _unit(steering: Steering) -> Steering:
-    norm = sum(vector.square().sum().item() for vector in steering.vectors.values()) ** 0.5
-    return replace(steering, vectors={site: vector / max(norm, 1e-12) for site, vector in steering.vectors.items()})
+def _in_turn(ways: Ways) -> list[Steering]:
+    """Theme by theme."""
+    return [steering for own in zip(*ways.values(), strict=True) for steering in own]
 
 
-def conditions(atlas: Atlas, themes: Sequence[Theme], n_layers: int, seed: int) -> dict[str, list[Steering]]:
-    """The ways to amplify each theme that are compared, and their controls.
-
-    One window spans two layers, which all schedules weight all but alike: then only the constant one is compared.
-    """
+def conditions(atlas: Atlas, themes: Sequence[Theme], seed: int) -> dict[str, list[Steering]]:
+    """The ways to amplify each theme that are compared, and their controls."""
     generator = torch.Generator().manual_seed(seed)
-    every = [_ways(atlas, theme, n_layers, generator) for theme in themes]
-    return {way: [own[way] for own in every] for way in every[0]}
+    every = [_ways(atlas, theme, generator) for theme in themes]
+    return {way: [own[way] for own in every] for way in WAYS}
 
 
-def _ways(atlas: Atlas, theme: Theme, n_layers: int, generator: torch.Generator) -> dict[str, Steering]:
+def _ways(atlas: Atlas, theme: Theme, generator: torch.Generator) -> dict[str, Steering]:
     dictionaries, flow = atlas.dictionaries, atlas.flow(theme)
     site, latent = theme.seed.site, theme.seed.latent
     whole = along(CUMULATIVE, flow, dictionaries, atlas.typical)
-    schedules = SCHEDULES if len(atlas.matched) > 1 else {CUMULATIVE: constant}
     return {
         SEED: along(SEED, {site: [latent]}, dictionaries),
         ONE_LAYER: along(ONE_LAYER, at_layer(flow, layer_of(site)), dictionaries, atlas.typical),
-        **{way: whole.scheduled(schedule, n_layers) for way, schedule in schedules.items()},
+        CUMULATIVE: whole,
         REPEATED: repeated_seed(REPEATED, whole, dictionaries[site].directions[latent]),
         RANDOM_GRAPH: random_graph(RANDOM_GRAPH, whole, flow, dictionaries, generator),
     }
@@ -182,8 +186,8 @@ def by_layer(
     """
     layers = sorted({layer_of(site) for each in wholes for site in each.vectors})
     ways = {str(layer): [_part(each, layer) for each in wholes] for layer in layers}
-    gains = campaign(model, themes, ways, (target,), prompts).masses(model)[..., 0]
-    return dict(zip(layers, gains.unbind(1), strict=True))
+    made = campaign(themes, ways, strengths_at(model, ways, (target,), prompts), prompts)
+    return dict(zip(layers, made.masses(model)[..., 0].unbind(1), strict=True))
 
 
 def _part(whole: Steering, layer: int) -> Steering:
@@ -199,42 +203,38 @@ def written(
     texts = write(model, made.prompts, each, seeds, steered)
     coherent = coherence(surprise(model, made.prompts, texts), baseline.surprise)
     nothing = torch.full(texts.shape[1:-1], torch.nan)
-    found: dict[str, list[Scores]] = {way: [Scores(*[nothing] * 4) for _ in made.themes] for way in made.ways}
+    found: dict[str, list[Scores]] = {way: [Scores(nothing, nothing) for _ in made.themes] for way in made.ways}
     for row, number in enumerate(steered.chosen):
         place, way = divmod(number, len(made.ways))
-        theme, own = made.themes[place], texts[row]
-        hits, close = (baseline.about(measure, own) for measure in (theme.hits, theme.closeness))
-        found[made.ways[way]][place] = Scores(hits, close, coherent[row], distinct_pairs(own))
+        found[made.ways[way]][place] = Scores(baseline.about(made.themes[place], texts[row]), coherent[row])
     return found
 
 
 def examples(model: Any, made: Campaign, target: int, way: str, seed: int) -> list[tuple[Theme, str]]:
     """One text behind the first prompt for each theme that a way to steer reaches the target for."""
-    others = torch.tensor([name != way for name in made.ways]).repeat(len(made.themes))
-    steered = Steered.kept(amplifier(made.steerings), made.strengths[:, target].masked_fill(others, torch.nan))
-    texts = write(model, made.prompts[:1], 1, [seed], steered)[:, 0, 0, 0]
-    themes = (made.themes[number // len(made.ways)] for number in steered.chosen)
-    return [(theme, made.prompts[0] + model.to_string(text)) for theme, text in zip(themes, texts, strict=True)]
+    own = made.only([way])
+    steered = own.at(target)
+    texts = write(model, own.prompts[:1], 1, [seed], steered)[:, 0, 0, 0]
+    return [
+        (own.themes[number], own.prompts[0] + model.to_string(text))
+        for number, text in zip(steered.chosen, texts, strict=True)
+    ]
 
 
-def suppressed(model: Any, atlas: Atlas, themes: Sequence[Theme], target: float = QUIET) -> dict[str, Tensor]:
-    """How many times smaller a theme's expected mass gets, as log2 [themes], behind prompts that bring the theme up.
+def suppressed(model: Any, atlas: Atlas, themes: Sequence[Theme], factor: float) -> dict[str, Left]:
+    """What is left of each theme [themes] behind prompts that bring it up, when activations are multiplied by r.
 
-    All at equal KL. Where no strength comes to it, since nothing of the flow is active, nothing was suppressed: 0.
+    Those of the seed, of its graph at the seed's layer, of its graph at this layer and all below, and, to compare, of
+    the next theme's graph.
     """
-    flows = [atlas.flow(theme) for theme in themes]
-    found: dict[str, list[float]] = {SEED: [], CUMULATIVE: [], OTHER_GRAPH: []}
+    below = [up_to(atlas.flow(theme), layer_of(theme.seed.site)) for theme in themes]
+    every = []
     for number, theme in enumerate(themes):
-        own = {theme.seed.site: [theme.seed.latent]}
-        tried = (own, flows[number], flows[(number + 1) % len(flows)])
-        prompts = prompts_about(theme)
-        editor = suppressor(tried, atlas.dictionaries)
-        strengths = matched_strengths(Divergence(model, prompts), editor, len(tried), (target,), start=1.0)[:, 0]
-        mass = ExpectedMass(model, prompts)
-        steered = Steered.kept(editor, strengths)
-        gained = torch.zeros(len(tried))
-        if steered.chosen:
-            gained[list(steered.chosen)] = (mass([theme]) / mass([theme], steered))[:, 0].log2()
-        for way, value in zip(found, gained.tolist(), strict=True):
-            found[way].append(value)
-    return {way: torch.tensor(values) for way, values in found.items()}
+        layer = layer_of(theme.seed.site)
+        flows: list[Flow] = [{theme.seed.site: [theme.seed.latent]}, at_layer(below[number], layer)]
+        flows += [below[number], below[(number + 1) % len(themes)]]
+        strengths = torch.full((len(flows),), 1 - factor)
+        steered = Steered.kept(suppressor(flows, atlas.dictionaries), strengths)
+        every.append(ExpectedMass(model, prompts_about(theme)).left(theme, steered))
+    shares, divergences = (torch.stack([getattr(left, field) for left in every]) for field in ("share", "divergence"))
+    return {way: Left(shares[:, place], divergences[:, place]) for place, way in enumerate(SUPPRESSED)}

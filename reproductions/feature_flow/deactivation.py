@@ -29,7 +29,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import Cache, DynamicCache
 
-from reproductions.common.edits import unembed
 from reproductions.common.hooks import Hooked
 from reproductions.common.progress import counting
 from reproductions.feature_flow.groups import Cases, Sample, active
@@ -57,9 +56,14 @@ class Interventions:
         return len(self.cases)
 
     @property
+    def modules(self) -> Tensor:
+        """In how many of the three modules there is something to intervene on: [n]."""
+        return (self.latents != NONE).any(-1).sum(1)
+
+    @property
     def any(self) -> Tensor:
-        """Whether there is something to intervene on: [n] of bool."""
-        return (self.latents != NONE).flatten(1).any(1)
+        """Whether there is something to intervene on at all: [n] of bool."""
+        return self.modules > 0
 
     def select(self, rows: Tensor) -> Interventions:
         """Some of them: by a mask [n] or by numbers."""
@@ -69,6 +73,10 @@ class Interventions:
         """The same with the latents of one module alone."""
         others = torch.tensor([name != module for name in MODULES])[None, :, None]
         return replace(self, latents=self.latents.masked_fill(others, NONE))
+
+    def where(self, rows: Tensor) -> Interventions:
+        """The same at some of the cases, by a mask [n], and nothing at the others."""
+        return replace(self, latents=self.latents.masked_fill(~rows[:, None, None], NONE))
 
     def scaled(self, factor: float) -> Interventions:
         """The same with another r."""
@@ -89,6 +97,13 @@ def removal(found: Sample, cases: Cases, predecessors: Predecessors) -> Interven
     targets = cases.target
     latents = torch.stack([getattr(predecessors, module).indices.cpu()[targets] for module in MODULES], dim=1)
     return _removed(found, cases, latents)
+
+
+def everything(found: Sample, cases: Cases) -> Interventions:
+    """Remove all that is active at the three places: wherever a target came from, it must go out."""
+    codes = [found.codes[module] for module in MODULES]
+    most = max(int((each > 0).sum(1).max()) for each in codes)
+    return _removed(found, cases, torch.stack([each[cases.token].topk(most).indices for each in codes], dim=1))
 
 
 def _removed(found: Sample, cases: Cases, latents: Tensor) -> Interventions:
@@ -127,33 +142,25 @@ def _draw(n: int, generator: torch.Generator) -> int:
 class Outcome:
     """What came of interventions: their targets' activations before and after, [n]; NaN where nothing was done."""
 
-    cases: Cases
     before: Tensor
     after: Tensor
-
-    @property
-    def done(self) -> Tensor:
-        """Where a predecessor was active: [n] of bool."""
-        return ~self.after.isnan()
-
-    @property
-    def coverage(self) -> float:
-        """The share of targets that had an active predecessor."""
-        return self.done.float().mean().item()
+    modules: Tensor  # [n] in how many of the three something was done
 
     @property
     def deactivated(self) -> Tensor:
         """1 where the target went out, 0 where not, NaN where nothing was done: [n]."""
-        return torch.where(self.done, (self.after == 0).float(), torch.nan)
+        return (self.after == 0).float().masked_fill(self.after.isnan(), torch.nan)
 
     @property
     def change(self) -> Tensor:
         """1 - z_new / z_old, below 0 where the target grew: [n]."""
         return 1 - self.after / self.before
 
-    def select(self, rows: Tensor) -> Outcome:
-        """Some of them: by a mask [n] or by numbers."""
-        return Outcome(self.cases.select(rows), self.before[rows], self.after[rows])
+    def spread(self, rows: Tensor, n: int) -> Outcome:
+        """The same as those of n cases of which these are the ones with numbers `rows`; the others are NaN."""
+        unknown = torch.full((n,), torch.nan)
+        before, after = (unknown.index_copy(0, rows, values) for values in (self.before, self.after))
+        return Outcome(before, after, torch.zeros(n, dtype=torch.long).index_copy(0, rows, self.modules))
 
 
 @torch.no_grad()
@@ -168,7 +175,8 @@ def outcomes(model: Any, window: Window, found: Sample, methods: Mapping[str, In
 
 def _outcome(found: Sample, method: Interventions, values: Tensor) -> Outcome:
     after = torch.full((len(method),), torch.nan).masked_scatter(method.any, values)
-    return Outcome(method.cases, active(found.codes[AFTER], method.cases.token, method.cases.target), after)
+    before = active(found.codes[AFTER], method.cases.token, method.cases.target)
+    return Outcome(before, after, method.modules)
 
 
 def _activations_after(model: Any, window: Window, found: Sample, parts: Sequence[Interventions]) -> Tensor:
@@ -202,36 +210,20 @@ def sweep(
     return {factor: 1 - after[str(factor)].change for factor in factors}
 
 
-@dataclass(frozen=True)
-class Ceiling:
-    """The single latent, of all that are active in the three modules, whose removal lowers each target most.
-
-    It is the best of up to 3k trials, chosen after the fact: an upper bound for one predecessor, and an optimistic one.
-    Where several put the target out, the first of them stands.
-    """
-
-    outcome: Outcome
-    module: Tensor  # [n] number in MODULES
-    latent: Tensor  # [n]
-
-
 @torch.no_grad()
-def ceiling(model: Any, window: Window, found: Sample, cases: Cases) -> Ceiling:
-    """Remove every active latent of each target's token, one at a time (section 4.2's upper bound).
+def ceiling(model: Any, window: Window, found: Sample, cases: Cases) -> Outcome:
+    """Remove every active latent of each target's token, one at a time: the lowest activation that any leaves.
 
-    A removal is done once for all targets of a token. Where no latent is active the outcome is NaN.
+    The best of up to 3k trials, chosen after the fact: an upper bound for one predecessor, and an optimistic one
+    (section 4.2). A removal is done once for all targets of a token. Where no latent is active the outcome is NaN.
     """
     trials = _one_by_one(found, cases.token.unique())
     before = active(found.codes[AFTER], cases.token, cases.target)
-    after, best = torch.full_like(before, torch.nan), torch.zeros(len(cases), dtype=torch.long)
+    after = torch.full_like(before, torch.nan)
     for rows, codes in _codes_after(model, window, found, trials):
         own = (cases.token == trials.cases.token[rows[0]]).nonzero()[:, 0]
-        lowest = codes[:, cases.target[own]].min(0)
-        better = ~(lowest.values >= after[own])  # also where there was none yet
-        after[own[better]], best[own[better]] = lowest.values[better], rows[lowest.indices[better]]
-    named = (trials.latents != NONE).flatten(1).float().argmax(1)[best] if len(trials) else best
-    latent = trials.latents.flatten(1).amax(1)[best] if len(trials) else best
-    return Ceiling(Outcome(cases, before, after), named, latent)
+        after[own] = after[own].fmin(codes[:, cases.target[own]].amin(0))
+    return Outcome(before, after, (~after.isnan()).long())
 
 
 def _one_by_one(found: Sample, tokens: Tensor) -> Interventions:
@@ -368,71 +360,3 @@ def _with_own(cache: Any, layers: Sequence[int]) -> Any:
     for layer in layers:
         own.layers[layer] = copy.copy(cache.layers[layer])
     return own
-
-
-def _readings(model: Any, found: Sample, token: Tensor) -> Iterator[tuple[int, Tensor, Cache]]:
-    """Each named token, in the order of the texts: its number, itself [1, 1], and what was read before it."""
-    row, cache, read = -1, DynamicCache(), 0
-    for number in token.unique().tolist():  # a sample is sorted by text and position
-        if row != (row := int(found.row[number])):
-            cache, read = DynamicCache(), 0
-        position = int(found.position[number])
-        if position > read:
-            _read(model, found.texts.tokens[row : row + 1, read:position], cache)
-        yield number, found.texts.tokens[row : row + 1, position : position + 1], cache
-        read = position
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The loss of the token after the intervention's, in nats: without and with it, [n]."""
-
-    clean: Tensor
-    edited: Tensor
-
-    @property
-    def relative_change(self) -> float:
-        """(L_new - L_old) / L_old of the mean losses."""
-        return (self.edited.mean() / self.clean.mean() - 1).item()
-
-
-@torch.no_grad()
-def next_losses(model: Any, window: Window, found: Sample, methods: Mapping[str, Interventions]) -> dict[str, Losses]:
-    """The loss of the very next token under interventions, through all layers above; the paper's measure of impact.
-
-    A case at a text's last position has no next token and is NaN. Effects on tokens further on are not counted.
-    """
-    joined = _joined(list(methods.values()))
-    losses = _losses(model, window, found, joined)
-    parts = (side.split([len(each) for each in methods.values()]) for side in (losses.clean, losses.edited))
-    return {name: Losses(*part) for name, *part in zip(methods, *parts, strict=True)}
-
-
-def _losses(model: Any, window: Window, found: Sample, removed: Interventions) -> Losses:
-    clean, edited = (torch.full((len(removed),), torch.nan) for _ in range(2))
-    inside = found.position[removed.cases.token] < found.texts.tokens.shape[1] - 1
-    token = removed.cases.token
-    with _Changed(model, window) as changed:
-        for number, last, cache in _readings(model, found, token[inside]):
-            following = found.texts.tokens[found.row[number], found.position[number] + 1]
-            rows = (token == number).nonzero()[:, 0]
-            changes = removed.select(rows).changes(window)
-            changed.changes = torch.cat([torch.zeros_like(changes[:1]), changes])
-            n = len(rows) + 1
-            states = _read(model, last.repeat(n, 1), repeated(cache, n, range(len(cache.layers))))
-            losses = -unembed(model, states[:, -1]).log_softmax(-1)[:, following].cpu()
-            clean[rows], edited[rows] = losses[0], losses[1:]
-            changed.changes = None
-    return Losses(clean, edited)
-
-
-def _read(model: Any, tokens: Tensor, cache: Cache) -> Tensor:
-    tokens = tokens.to(model.W_E.device)
-    states: Tensor = model.original_model.base_model(tokens, past_key_values=cache, use_cache=True).last_hidden_state
-    return states
-
-
-def by_text(found: Sample, cases: Cases, values: Tensor) -> list[float]:
-    """The mean of values [n] over the cases of each text, NaNs left out: what an interval over texts is made of."""
-    rows = found.row[cases.token]
-    return [values[rows == row].nanmean().item() for row in rows.unique()]

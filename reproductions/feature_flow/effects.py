@@ -8,7 +8,7 @@ Shapes: n interventions, t texts of w tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,18 +68,51 @@ class ExpectedMass:
     def __call__(self, themes: Sequence[Theme], steered: Steered | None = None) -> Tensor:
         """The mass [m, themes] under m interventions; without any the model is as it is, and m is 1."""
         words = torch.stack([theme.tokens for theme in themes], dim=1).float()
-        rows = len(self.tokens)
         found = []
-        for part in torch.arange(len(steered.chosen) if steered else 1).split(max(1, ROWS_AT_ONCE // rows)):
-            edits = steered.edits(part, rows) if steered else {}
-            states = final_states(self.model, self.tokens.repeat(len(part), 1), edits)
-            found.append(self._mass(states[self._counts.repeat(len(part), 1)], words).view(len(part), -1, len(themes)))
-        return torch.cat(found).mean(1).cpu()
+        for part in torch.arange(len(steered.chosen) if steered else 1).split(max(1, ROWS_AT_ONCE // len(self.tokens))):
+            states = self._states(len(part), steered.edits(part, len(self.tokens)) if steered else {})
+            found.append(self._mass(states, words).view(len(part), -1, len(themes)).mean(1))
+        return torch.cat(found).cpu()
+
+    @torch.no_grad()
+    def left(self, theme: Theme, steered: Steered) -> Left:
+        """What m interventions, few enough for one pass, leave of a theme's mass, and how far they change the rest."""
+        edits = steered.edits(torch.arange(len(steered.chosen)), len(self.tokens))
+        clean, found = (
+            unembed(self.model, self._states(n, own)).float().log_softmax(-1).view(n, -1, len(theme.tokens))
+            for n, own in ((1, {}), (len(steered.chosen), edits))
+        )
+        words = theme.tokens.to(found.device)
+        mass, whole = (each.exp()[..., words].sum(-1).mean(1) for each in (found, clean))
+        divergence = (clean.exp() * (clean - found)).sum(-1).clamp(min=0).mean(1)
+        return Left((mass / whole).cpu(), divergence.cpu())
+
+    def _states(self, m: int, edits: Mapping[str, Edit]) -> Tensor:
+        """What is unembedded at the positions that count, of m interventions in turn: [m * positions, d_model]."""
+        return final_states(self.model, self.tokens.repeat(m, 1), edits)[self._counts.repeat(m, 1)]
 
     def _mass(self, states: Tensor, words: Tensor) -> Tensor:
         """From states [positions, d_model] and words [vocabulary, themes] to [positions, themes]."""
         parts = states.split(max(1, LOGITS_AT_ONCE // len(words)))
         return torch.cat([unembed(self.model, part).float().softmax(-1) @ words.to(part.device) for part in parts])
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of a theme when it is suppressed in m ways: [m] each."""
+
+    share: Tensor  # of the theme's expected mass in the clean model
+    divergence: Tensor  # KL(clean || suppressed) of the next token, in nats, at the positions where mass is measured
+
+    @property
+    def score(self) -> Tensor:
+        """The paper's (1 - Behavioral) x Coherence, without a judge: 0 where nothing was done, 1 at best."""
+        return (1 - self.share) * (-self.divergence).exp()
+
+    @property
+    def taken(self) -> Tensor:
+        """How many times smaller the mass has become, as log2."""
+        return -self.share.log2()
 
 
 def _continued(model: Any, prompts: Sequence[str]) -> list[Tensor]:
@@ -155,12 +188,6 @@ def coherence(surprised: Tensor, clean: Tensor) -> Tensor:
     return (clean.mean() - surprised).clamp(max=0).exp()
 
 
-def distinct_pairs(texts: Tensor) -> Tensor:
-    """Distinct-2, the share of a text's pairs of neighbours that are different: [..., w] to [...]; repeats lower it."""
-    pairs = (texts[..., :-1] << 32 | texts[..., 1:]).sort(-1).values
-    return ((pairs[..., 1:] != pairs[..., :-1]).sum(-1) + 1) / pairs.shape[-1]
-
-
 @dataclass(frozen=True)
 class Baseline:
     """The clean model's own texts: what other prompts say of a theme by chance, and how likely text is."""
@@ -175,12 +202,9 @@ class Baseline:
         texts, elsewhere = write(model, (*prompts, *others), each, [seed])[0, 0].split([len(prompts), len(others)])
         return cls(texts, elsewhere.flatten(0, 1), surprise(model, prompts, texts))
 
-    def about(self, measure: Callable[[Tensor], Tensor], texts: Tensor) -> Tensor:
-        """1 where a measure of texts [..., w] exceeds that of 95 % of the texts behind other prompts, else 0: [...].
-
-        measure: `Theme.hits` or `Theme.closeness`.
-        """
-        return (measure(texts) > measure(self.others).quantile(QUANTILE)).float()
+    def about(self, theme: Theme, texts: Tensor) -> Tensor:
+        """1 where a text [..., w] has more of a theme's words than 95 % of the texts behind other prompts: [...]."""
+        return (theme.hits(texts) > theme.hits(self.others).quantile(QUANTILE)).float()
 
 
 @dataclass(frozen=True)
@@ -188,26 +212,9 @@ class Scores:
     """How far texts are about a theme, and how far they are text: [...] each."""
 
     behaviour: Tensor  # 0 or 1, by the share of scoring words
-    closeness: Tensor  # 0 or 1, by the distance to the centroid of the scoring words
     coherence: Tensor  # 0 to 1
-    distinct: Tensor  # 0 to 1, distinct-2
-
-    @classmethod
-    def of(cls, model: Any, theme: Theme, prompts: Sequence[str], texts: Tensor, baseline: Baseline) -> Scores:
-        """The scores of texts [..., prompts, each, w]."""
-        return cls(
-            behaviour=baseline.about(theme.hits, texts),
-            closeness=baseline.about(theme.closeness, texts),
-            coherence=coherence(surprise(model, prompts, texts), baseline.surprise),
-            distinct=distinct_pairs(texts),
-        )
 
     @property
     def amplified(self) -> Tensor:
         """Behavioral x Coherence."""
         return self.behaviour * self.coherence
-
-    @property
-    def suppressed(self) -> Tensor:
-        """(1 - Behavioral) x Coherence."""
-        return (1 - self.behaviour) * self.coherence

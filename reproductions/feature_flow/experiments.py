@@ -15,13 +15,11 @@ from reproductions.common.autoencoders import load_sae, shipped_sites
 from reproductions.feature_flow import graphs
 from reproductions.feature_flow.deactivation import (
     FACTORS,
-    Ceiling,
     Interventions,
-    Losses,
     Outcome,
     ceiling,
     control,
-    next_losses,
+    everything,
     outcomes,
     removal,
     sweep,
@@ -29,14 +27,11 @@ from reproductions.feature_flow.deactivation import (
 from reproductions.feature_flow.groups import (
     ATT,
     MLP,
-    PER_TEXT,
     RES,
     Cases,
     Sample,
-    Texts,
     active_cases,
     random_predecessors,
-    sample,
     sampled_targets,
 )
 from reproductions.feature_flow.matching import (
@@ -53,7 +48,7 @@ from reproductions.feature_flow.matching import (
 )
 from reproductions.feature_flow.readings import ALL, Readings
 from reproductions.feature_flow.taxonomy import RATE, Null, Thresholds, classify
-from reproductions.feature_flow.transitions import Explained, TransitionMap, explained
+from reproductions.feature_flow.transitions import TransitionMap, Values, explained
 from reproductions.feature_flow.windows import Dictionary, Window, WindowError, shipped_layers
 
 ALIKE = 20  # latents next to each other, in the order of firing rates, among which scores are exchanged
@@ -74,14 +69,16 @@ SLUGS = {  # of methods, in the names of metrics
     PEARSON: "pearson",
     RANDOM: "random",
 }
+BEST, EVERYTHING = "best of all", "everything"
 SINGLE = (RES, MLP, ATT)  # groups of one predecessor
 
-COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP = (
+COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP, SHUFFLED_MAP = (
     "cosine",
     "cosine, backward",
     "permutation",
     "Pearson",
     "random permutation",
+    "cosine, shuffled",
 )
 FOLDED = ", folded"
 
@@ -111,15 +108,10 @@ class Matched:
         targets, sources = directions(self.window.after.directions), self.window.sources
         return Predecessors(*(hungarian(targets, getattr(sources, module)) for module in MODULES))
 
-    def exchanged(self, rates: Tensor, seed: int = 0) -> Matched:
-        """A control: every latent of R_L [n] has the scores of another that fires about as often."""
-        generator = torch.Generator().manual_seed(seed)
-        order = rates.argsort(stable=True)
-        shuffled = (torch.arange(len(order)) // ALIKE + torch.rand(len(order), generator=generator)).argsort()
-        source = torch.empty_like(order).scatter_(0, order, order[shuffled])
-        scores = {m: getattr(self.cosine, m).scores[source.to(self.cosine.s_R.device)] for m in MODULES}
-        matches = {module: replace(getattr(self.cosine, module), scores=found) for module, found in scores.items()}
-        return Matched(self.window, Predecessors(**matches), self.null, self.thresholds)
+    @property
+    def scores(self) -> dict[str, Tensor]:
+        """s^(P) of each latent of R_L, by module: [n]."""
+        return {module: getattr(self.cosine, module).best.cpu() for module in MODULES}
 
     @property
     def states(self) -> Tensor:
@@ -147,6 +139,15 @@ def chosen_layers(model: str, wanted: Sequence[int]) -> list[int]:
     return sorted(set(wanted))
 
 
+def exchanged(scores: Mapping[str, Tensor], rates: Tensor, seed: int = 0) -> dict[str, Tensor]:
+    """A control: every latent [n] has the scores of another that fires about as often."""
+    generator = torch.Generator().manual_seed(seed)
+    order = rates.argsort(stable=True)
+    shuffled = (torch.arange(len(order)) // ALIKE + torch.rand(len(order), generator=generator)).argsort()
+    source = torch.empty_like(order).scatter_(0, order, order[shuffled])
+    return {module: own[source] for module, own in scores.items()}
+
+
 def first(found: Predecessors, k: int = 1) -> Predecessors:
     """The k best of each."""
     return Predecessors(*(getattr(found, module).first(k) for module in MODULES))
@@ -165,37 +166,43 @@ def trained_again(model: str, matched: Sequence[Matched], device: str = "cpu") -
 
 
 @torch.no_grad()
-def pairs_of_values(model: Any, window: Window, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The activations of R_{L-1} and R_L [n, d] at the tokens that are outliers at neither."""
+def pairs_of_values(model: Any, window: Window, tokens: Tensor) -> Values:
+    """The activations of R_{L-1} and R_L at the tokens that are outliers at neither."""
     before, after = window.residual, window.after
-    found: list[tuple[Tensor, Tensor]] = []
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    first = 0
     for values in activations(model, (before.site, after.site), tokens):
-        a, b = (values[each.site].flatten(0, 1) for each in (before, after))
+        a, b = values[before.site], values[after.site]
         kept = before.ordinary(a) & after.ordinary(b)
-        found.append((a[kept], b[kept]))
-    return torch.cat([a for a, _ in found]), torch.cat([b for _, b in found])
+        parts.append((a[kept], b[kept], first + kept.nonzero()[:, 0].cpu()))
+        first += len(a)
+    return Values(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def transitions(
-    before: Dictionary, after: Dictionary, learnt: tuple[Tensor, Tensor], tested: tuple[Tensor, Tensor], seed: int = 0
-) -> dict[str, Explained]:
-    """What binary maps from one residual stream's latents to the next one's explain of that (appendix F).
+    before: Dictionary, after: Dictionary, learnt: Values, tested: Values, seed: int = 0
+) -> dict[str, Tensor]:
+    """What binary maps from one residual stream's latents to the next one's explain of each text [texts] (appendix F).
 
     Folding and correlations are learnt from other values than those that are explained.
     """
     a, b = directions(before.directions), directions(after.directions)
-    codes = before.codes(learnt[0]), after.codes(learnt[1])
+    codes = before.codes(learnt.a), after.codes(learnt.b)
+    generator = torch.Generator().manual_seed(seed)
+    cosine, drawn = top_matches(a, b), random_permutation(a, b, generator)
     matches = {
-        COSINE_MAP: top_matches(a, b),
+        COSINE_MAP: cosine,
         PERMUTED_MAP: hungarian(a, b),
         PEARSON_MAP: pearson_matches([codes]),
-        RANDOM_MAP: random_permutation(a, b, torch.Generator().manual_seed(seed)),
+        RANDOM_MAP: drawn,
+        SHUFFLED_MAP: replace(cosine, indices=torch.randperm(len(b), generator=generator)[cosine.indices.cpu()]),
     }
     unfolded = {way: TransitionMap.forward(found) for way, found in matches.items()}
     unfolded[BACKWARD_MAP] = TransitionMap.backward(top_matches(b, a))
     typical = [typical_activations([found]) for found in codes]
     folded = {way + FOLDED: transition.folded(*typical) for way, transition in unfolded.items()}
-    return explained({**unfolded, **folded}, before.sae, after.sae, [tested])
+    compared = {COSINE_MAP: unfolded[COSINE_MAP], PERMUTED_MAP: unfolded[PERMUTED_MAP], **folded}
+    return explained(compared, before.sae, after.sae, tested)
 
 
 # Experiment 1: groups
@@ -211,17 +218,25 @@ class Trial:
     cases: Cases  # grouped by cosine matches
     at_random: Cases  # the same latents, grouped by random matches
 
+    @property
+    def n_texts(self) -> int:
+        """How many texts the seed drew."""
+        return len(self.found.texts.tokens)
+
+    def text(self, cases: Cases) -> Tensor:
+        """The number of each case's text."""
+        return self.found.row[cases.token]
+
     def grouped_by(self, found: Predecessors) -> Cases:
         """The cases, grouped by other matches."""
         return active_cases(self.found, first(found))
 
 
 def trials(
-    model: Any, matched: Sequence[Matched], readings: Sequence[Readings], texts: Texts, seed: int
+    matched: Sequence[Matched], readings: Sequence[Readings], samples: Sequence[Sample], seed: int
 ) -> list[Trial]:
     """One a window, at the same tokens."""
     generator = torch.Generator().manual_seed(seed)
-    samples = sample(model, [each.window for each in matched], texts, PER_TEXT, seed)
     found = []
     for each, read, drawn in zip(matched, readings, samples, strict=True):
         rates = {module: read.rates(getattr(each.window, module).site) for module in MODULES}
@@ -234,16 +249,19 @@ def trials(
 # Experiment 2: deactivation
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Removed:
-    """What came of removals, by method; of single modules', by `alone(method, module)`."""
+    """What came of removals in one window on the texts that a seed drew, by method.
 
-    trial: Trial
-    cases: Cases
+    Beside the methods' own: those of single modules, by `alone(method, module)`, where a method removes from several;
+    and at fewer tokens, `BEST`, the exhaustive search for targets of one predecessor, and `EVERYTHING`.
+    """
+
+    seed: int
+    n_texts: int
+    text: Tensor  # [n] number of each case's text
+    cases: Cases  # [n]
     outcomes: Mapping[str, Outcome]
-    single: Tensor  # numbers of those cases, of one predecessor, that the ceiling was sought of
-    ceiling: Ceiling
-    losses: Mapping[str, Losses]  # of the true predecessors and of random latents
 
     def of(self, method: str) -> Outcome:
         """What came of a method."""
@@ -251,23 +269,28 @@ class Removed:
 
 
 def remove(model: Any, trial: Trial, readings: Readings, per_token: int, exhaustive: int) -> Removed:
-    """Remove predecessors by every method, of up to so many latents a token.
-
-    The exhaustive search, for latents of one predecessor, and the losses are of up to so many tokens.
-    """
+    """Remove predecessors by every method, of up to so many latents a token; search at up to so many tokens."""
     generator = torch.Generator().manual_seed(trial.seed)
-    window, cases = trial.matched.window, sampled_targets(trial.cases, per_token, generator)
+    cases = sampled_targets(trial.cases, per_token, generator)
     methods = removals(trial, cases, readings, generator)
-    own, strange = methods[TOP_1], methods[RANDOM]
-    modules = {alone(method, m): methods[method].only(m) for method in (TOP_1, RANDOM) for m in MODULES}
-    done = outcomes(model, window, trial.found, {**methods, **modules})
-    tokens = cases.token.unique()
-    few = torch.isin(cases.token, tokens[torch.randperm(len(tokens), generator=generator)[:exhaustive]])
-    single = (few & torch.isin(cases.group, torch.tensor(SINGLE))).nonzero()[:, 0]
-    best = ceiling(model, window, trial.found, cases.select(single))
-    both = few & own.any & strange.any
-    losses = next_losses(model, window, trial.found, {TOP_1: own.select(both), RANDOM: strange.select(both)})
-    return Removed(trial, cases, done, single, best, losses)
+    for method in (TOP_1, RANDOM):
+        combined = methods[method].where(methods[method].modules > 1)
+        methods |= {alone(method, module): combined.only(module) for module in MODULES}
+    found = outcomes(model, trial.matched.window, trial.found, methods) | _searched(
+        model, trial, cases, exhaustive, generator
+    )
+    return Removed(trial.seed, trial.n_texts, trial.text(cases), cases, found)
+
+
+def _searched(model: Any, trial: Trial, cases: Cases, tokens: int, generator: torch.Generator) -> dict[str, Outcome]:
+    """The best of all active latents, for targets of one predecessor, and everything at once, at some tokens."""
+    window, found = trial.matched.window, trial.found
+    there = cases.token.unique()
+    few = torch.isin(cases.token, there[torch.randperm(len(there), generator=generator)[:tokens]]).nonzero()[:, 0]
+    single = few[torch.isin(cases.group[few], torch.tensor(SINGLE))]
+    best = ceiling(model, window, found, cases.select(single))
+    [whole] = outcomes(model, window, found, {EVERYTHING: everything(found, cases.select(few))}).values()
+    return {BEST: best.spread(single, len(cases)), EVERYTHING: whole.spread(few, len(cases))}
 
 
 def alone(method: str, module: str) -> str:
@@ -284,14 +307,15 @@ def removals(trial: Trial, cases: Cases, readings: Readings, generator: torch.Ge
         TOP_5: removal(found, cases, cosine),
         ONE_OF_5: removal(found, cases, drawn),
         PERMUTED: removal(found, cases, trial.matched.permuted),
-        PEARSON: removal(found, cases, first(readings.correlated[ALL])),
+        PEARSON: removal(found, cases, readings.correlated[ALL]),
     }
     return methods | {RANDOM: control(found, methods[TOP_1], generator)}
 
 
-def rescaled(model: Any, removed: Removed, most: int, factors: Sequence[float] = FACTORS) -> dict[float, Tensor]:
+def rescaled(
+    model: Any, trial: Trial, cases: Cases, most: int, factors: Sequence[float] = FACTORS
+) -> dict[float, Tensor]:
     """z_new / z_old of up to so many cases with one predecessor or more, for each factor that multiplies those."""
-    trial = removed.trial
-    own = removal(trial.found, removed.cases, first(trial.matched.cosine))
+    own = removal(trial.found, cases, first(trial.matched.cosine))
     chosen = own.any.nonzero()[:, 0][:most]
     return sweep(model, trial.matched.window, trial.found, own.select(chosen), factors)

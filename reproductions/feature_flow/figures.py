@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from reproductions.common.claims import Metric
+from reproductions.common.metrics import Metric
 from reproductions.common.plots import CATEGORICAL
-from reproductions.feature_flow.campaigns import CONDITIONS, WAYS
-from reproductions.feature_flow.experiments import SLUGS, Matched, Trial
+from reproductions.feature_flow.campaigns import SEED, WAYS, WRITTEN
+from reproductions.feature_flow.experiments import BEST, SLUGS, Matched, Trial
+from reproductions.feature_flow.findings import EXPLAINED
 from reproductions.feature_flow.graphs import FlowGraph, Node
 from reproductions.feature_flow.groups import GROUPS, Cases
 from reproductions.feature_flow.groups import shares as group_shares
@@ -26,7 +27,7 @@ from reproductions.feature_flow.windows import window_sites
 
 TITLES = dict(zip(MODULES, ("residual stream before", "MLP", "attention"), strict=True))
 BINS = [number / 50 for number in range(51)]
-MARKERS = ("o", "s", "^", "v", "<", ">", "D")
+MARKERS = ("o", "s", "^", "v", "D")
 FIELDS = {"behaviour": ("o", -0.2), "coherence": ("s", 0.0), "amplified": ("D", 0.2)}
 Metrics = Mapping[str, Metric]
 
@@ -94,11 +95,11 @@ def _mean_shares(cases: Sequence[Cases]) -> Tensor:
 
 
 def deactivation(metrics: Metrics) -> Figure:
-    """How often removing the predecessor puts a latent out, and how far it falls, by method, with 95 % intervals."""
+    """How often removing a latent's one predecessor puts it out, and how far it falls, by method; 95 % intervals."""
     figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
-    rows = {**{slug: method for method, slug in SLUGS.items()}, "ceiling": "best of all"}
+    rows = {**{slug: method for method, slug in SLUGS.items()}, "best": BEST}
     for axes, kind, title in zip(panels, ("deactivated", "change"), ("put out", "activation change"), strict=True):
-        found = [metrics[f"ceiling_{kind}" if slug == "ceiling" else f"{kind}_{slug}"] for slug in rows]
+        found = [metrics[f"{kind}_{slug}"] for slug in rows]
         _points(axes, found, [CATEGORICAL[0]] * (len(rows) - 2) + [CATEGORICAL[1], CATEGORICAL[2]])
         axes.set(xlabel=f"{title}, mean over texts", xlim=(min(0, axes.get_xlim()[0]), 1))
     panels[0].set_yticks(range(len(rows)), list(rows.values()))
@@ -132,7 +133,7 @@ def sweep(found: Mapping[str, Mapping[float, Tensor]]) -> Figure:
 
 def steering(gains: Mapping[str, Mapping[float, float]], metrics: Metrics) -> Figure:
     """Left, how many times likelier a theme's words get at equal KL; right, if texts were written, their scores."""
-    written = any(f"amplified_{slug}" in metrics for slug in WAYS.values())
+    written = metrics[f"amplified_{WAYS[SEED]}"].n > 0
     figure, axes = plt.subplots(1, 1 + written, figsize=(11 if written else 6.5, 3.8), squeeze=False)
     left = axes[0, 0]
     for way, found in gains.items():
@@ -140,46 +141,36 @@ def steering(gains: Mapping[str, Mapping[float, float]], metrics: Metrics) -> Fi
     left.set(xlabel="KL of the next token, nats", ylabel="log2 of the theme's mass, steered / clean")
     left.legend(fontsize="small")
     if written:
-        _texts(axes[0, 1], list(gains), metrics)
+        _texts(axes[0, 1], metrics)
     figure.tight_layout()
     return figure
 
 
 def _style(way: str) -> dict[str, Any]:
-    number = CONDITIONS.index(way)
+    number = list(WAYS).index(way)
     return {"color": CATEGORICAL[number % len(CATEGORICAL)], "marker": MARKERS[number]}
 
 
-def _texts(axes: Axes, ways: Sequence[str], metrics: Metrics) -> None:
+def _texts(axes: Axes, metrics: Metrics) -> None:
     """The scores of texts, with 95 % intervals."""
-    for number, way in enumerate(ways):
+    for number, way in enumerate(WRITTEN):
         for field, (shape, shift) in FIELDS.items():
             metric = metrics[f"{field}_{WAYS[way]}"]
             low, high = metric.interval or (math.nan, math.nan)
             ends, style = [[metric.value - low], [high - metric.value]], _style(way) | {"marker": shape}
             axes.errorbar(metric.value, number + shift, xerr=ends, linewidth=0.8, **style)
-    axes.set_yticks(range(len(ways)), ways)
+    axes.set_yticks(range(len(WRITTEN)), WRITTEN)
     axes.invert_yaxis()
     axes.set(xlabel="behaviour (circle), coherence (square), their product (diamond)", xlim=(0, 1.05))
 
 
 def transitions(metrics: Metrics) -> Figure:
     """The variance that each map explains, for each training of the target's autoencoder."""
-    names = (
-        "own_code",
-        "cosine",
-        "cosine_backward",
-        "permutation",
-        "pearson",
-        "cosine_unfolded",
-        "permutation_unfolded",
-        "random_permutation",
-    )
     figure, axes = plt.subplots(figsize=(6.5, 2.8))
-    for row, slug in enumerate(names):
+    for row, slug in enumerate(EXPLAINED):
         values = metrics[f"explained_{slug}"].per_seed
         axes.scatter(values, [row] * len(values), marker="|", s=160, color=CATEGORICAL[0])
-    axes.set_yticks(range(len(names)), [slug.replace("_", " ") for slug in names])
+    axes.set_yticks(range(len(EXPLAINED)), [slug.replace("_", " ") for slug in EXPLAINED])
     axes.invert_yaxis()
     axes.set(xlabel="variance explained")
     axes.grid(axis="x")

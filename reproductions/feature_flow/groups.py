@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from math import nan
 
 import torch
-from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from reproductions.common.activations import BATCH, Reader
@@ -26,16 +24,16 @@ from reproductions.common.text import sequences
 from reproductions.feature_flow.matching import MODULES, NONE, Matches, Predecessors
 from reproductions.feature_flow.windows import AFTER, Window
 
+PROSE, TECHNICAL, DICTIONARY = "prose", "technical", "dictionary"
 KINDS = {
-    "speeches": "prose",
-    "novel": "prose",
-    "jargon": "technical",
-    "computing": "technical",
-    "handbook": "technical",
-    "glosses": "dictionary",
+    "speeches": PROSE,
+    "novel": PROSE,
+    "jargon": TECHNICAL,
+    "computing": TECHNICAL,
+    "handbook": TECHNICAL,
+    "glosses": DICTIONARY,
 }  # of the sources of held-out text
 PER_TEXT = 5  # tokens sampled from each text, as in the paper
-LEAST = 20  # latents that a group must have to be compared with another
 NEAREST = 20  # a control is drawn from so many latents on either side, in the order of firing rates
 RES, MLP, ATT = (1 << bit for bit in range(3))  # a group is the sum of its active predecessors
 GROUPS = ("nowhere", "RES", "MLP", "RES & MLP", "ATT", "RES & ATT", "MLP & ATT", "RES & MLP & ATT")
@@ -47,6 +45,10 @@ class Texts:
 
     tokens: Tensor  # [texts, position]
     kinds: tuple[str, ...]  # [texts]
+
+    def dealt(self, hands: int) -> list[Texts]:
+        """The texts in so many parts, no text in two of them: as many of each kind in all, or one less."""
+        return [Texts(self.tokens[hand::hands], self.kinds[hand::hands]) for hand in range(hands)]
 
 
 @dataclass(frozen=True)
@@ -177,92 +179,6 @@ def _rate_matched(matches: Matches, rates: Tensor, generator: torch.Generator) -
     step = torch.where((at + step < 0) | (at + step >= len(order)), -step, step)
     drawn = torch.where(source == NONE, NONE, order[at + step])
     return Matches(torch.full_like(matches.scores.cpu(), nan), drawn, matches.n_sources)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Whether a matching score differs between two groups: the Mann-Whitney test, and how much.
-
-    auc: how probably a latent of the first group has the higher score (a tie counts half); 0.5 is no difference.
-    """
-
-    score: str  # which of MODULES
-    groups: tuple[int, int]
-    n: tuple[int, int]
-    p: float
-    auc: float
-
-    @property
-    def effect(self) -> float:
-        """How far the AUC is from chance, in either direction: 0 to 0.5."""
-        return abs(self.auc - 0.5)
-
-
-def differences(cases: Cases, predecessors: Predecessors, least: int = LEAST) -> list[Difference]:
-    """Every pair of groups compared by s^(R), s^(M) and s^(A) of their latents (paper, figure 14 and appendix C.1).
-
-    A latent counts once in each group that it was seen in, since its score is the same at every token; groups of fewer
-    than `least` latents are left out.
-    """
-    members = {group: cases.target[cases.group == group].unique() for group in range(len(GROUPS))}
-    large = [group for group, latents in members.items() if len(latents) >= least]
-    return [
-        _difference(module, pair, [getattr(predecessors, module).best.cpu()[members[group]] for group in pair])
-        for module in MODULES
-        for pair in combinations(large, 2)
-    ]
-
-
-def _difference(score: str, groups: tuple[int, int], values: Sequence[Tensor]) -> Difference:
-    a, b = (found[~found.isnan()].double().numpy() for found in values)
-    test = mannwhitneyu(a, b, method="asymptotic")
-    return Difference(score, groups, (len(a), len(b)), float(test.pvalue), float(test.statistic) / (len(a) * len(b)))
-
-
-def also_seen(cases: Cases) -> Tensor:
-    """P(a latent is also seen in the column's group | it is seen in the row's): [8, 8], NaN for an empty row."""
-    seen = (_sightings(cases, _latents(cases)) > 0).double()
-    together = seen.T @ seen
-    return together / together.diagonal()[:, None]
-
-
-@dataclass(frozen=True)
-class Changing:
-    """How often two sightings of a latent are in different groups, beside two sightings of any two latents.
-
-    The first is a mean over latents that were seen twice or more, which does not grow with how often they were seen.
-    """
-
-    same_latent: float
-    any_latents: float
-    n: int  # latents
-
-
-def changing(cases: Cases, other: Cases | None = None) -> Changing:
-    """Two sightings in the same cases, or one in each of two: of texts of two kinds."""
-    n = max(_latents(cases), _latents(other or cases))
-    first = _sightings(cases, n)
-    second = first if other is None else _sightings(other, n)
-    own = first if other is None else torch.zeros_like(first)  # a sighting is not paired with itself
-    pairs = first.sum(1) * second.sum(1) - own.sum(1)
-    same = (first * second - own).sum(1)
-    counted = pairs > 0
-    if not counted.any():
-        return Changing(nan, nan, 0)
-    shares_of = [found[counted].sum(0) / found[counted].sum() for found in (first, second)]
-    different = 1 - same[counted] / pairs[counted]
-    return Changing(different.mean().item(), 1 - (shares_of[0] @ shares_of[1]).item(), int(counted.sum()))
-
-
-def _latents(cases: Cases) -> int:
-    """One more than the largest number of a latent."""
-    return int(cases.target.max()) + 1 if len(cases) else 0
-
-
-def _sightings(cases: Cases, n: int) -> Tensor:
-    """How often each of the first n latents was seen in each group: [n, 8]."""
-    counts = torch.bincount(cases.target * len(GROUPS) + cases.group, minlength=n * len(GROUPS))
-    return counts.view(n, len(GROUPS)).double()
 
 
 def sampled_targets(cases: Cases, most: int, generator: torch.Generator) -> Cases:

@@ -244,16 +244,16 @@ class Correlations:
         self._targets, self._sources = _Sums(n), _Sums(m)
         self._products = np.zeros((n, m))
 
-    def add(self, targets: Tensor, sources: Tensor) -> None:
+    def add(self, targets: csr_array, sources: csr_array) -> None:
         """Count codes [tokens, n] and [tokens, m] of the same tokens.
 
         Raises:
             MatchingError: they are not of equally many tokens.
         """
-        if len(targets) != len(sources):
-            raise MatchingError(f"codes of {len(targets)} tokens cannot be paired with codes of {len(sources)}")
-        a, b = (csr_array(codes.detach().cpu().numpy()).astype(np.float64) for codes in (targets, sources))
-        self._tokens += len(targets)
+        if targets.shape[0] != sources.shape[0]:
+            raise MatchingError(f"codes of {targets.shape[0]} tokens cannot be paired with codes of {sources.shape[0]}")
+        a, b = (codes.astype(np.float64) for codes in (targets, sources))
+        self._tokens += targets.shape[0]
         self._targets.add(a)
         self._sources.add(b)
         self._products += (a.T @ b).toarray()
@@ -303,7 +303,8 @@ def pearson_matches(batches: Iterable[tuple[Tensor, Tensor]], k: int = 1) -> Mat
         MatchingError: there is no batch, a batch is not of the same tokens, or there are fewer than k sources.
     """
     correlations = None
-    for targets, sources in batches:
+    for pair in batches:
+        targets, sources = (csr_array(codes.detach().cpu().numpy()) for codes in pair)
         correlations = correlations or Correlations(targets.shape[1], sources.shape[1])
         correlations.add(targets, sources)
     if correlations is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,36 +14,63 @@ from torch import Tensor
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
 from reproductions.common.progress import counting
-from reproductions.feature_flow.groups import Texts
-from reproductions.feature_flow.matching import MODULES, Correlations, Predecessors
+from reproductions.feature_flow.groups import PROSE, TECHNICAL, Texts
+from reproductions.feature_flow.matching import Correlations, Predecessors
 from reproductions.feature_flow.windows import Dictionary, Window
 
 ALL = "all"  # kinds of text together
-CORRELATED = 5  # matches by correlation that are kept
+LEARNT_FROM = (ALL, PROSE, TECHNICAL)  # what correlations are learnt from
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Codes:
+    """Codes [tokens, latents], of which few are not 0, as the arrays of a compressed sparse matrix."""
+
+    data: NDArray[np.float32]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int32]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, parts: Sequence[csr_array]) -> Codes:
+        """Batches of tokens, one behind the other."""
+        whole = csr_array(vstack(parts))
+        return cls(whole.data, whole.indices, whole.indptr, whole.shape)
+
+    @property
+    def csr(self) -> csr_array:
+        """The matrix."""
+        return csr_array((self.data, self.indices, self.indptr), shape=self.shape)
+
+
+@dataclass(frozen=True)
 class Readings:
     """What the latents of a window did on some text; position 0 is left out, and at an outlier nothing is active."""
 
     tokens: Tensor  # [texts, position]
-    codes: Mapping[str, csr_array]  # by site: [texts * (positions - 1), latents]
-    correlated: Mapping[str, Predecessors]  # by Pearson's r (the paper's appendix C.4), from each kind of text, and ALL
+    codes: Mapping[str, Codes]  # by site: [texts * (positions - 1), latents]
+    correlated: Mapping[str, Predecessors]  # the nearest by Pearson's r (appendix C.4), for each of LEARNT_FROM
 
     def typical(self, site: str) -> Tensor:
         """How strongly each latent [n] is active when it is, on the mean; 0 for one that never is."""
-        codes = self.codes[site]
+        codes = self.codes[site].csr
         active = np.maximum(codes.count_nonzero(axis=0), 1)
         return torch.from_numpy(np.asarray(codes.sum(axis=0)) / active).float()
 
     def rates(self, site: str) -> Tensor:
         """The share of tokens on which each latent [n] is active."""
-        codes = self.codes[site]
+        codes = self.codes[site].csr
         return torch.from_numpy(np.asarray(codes.count_nonzero(axis=0))).float() / codes.shape[0]
+
+    def together(self, site: str, other: str, sources: Tensor) -> Tensor:
+        """How often the source [n] of each latent [n] of a site, a latent of another site, is active when it is."""
+        here, there = self.codes[site].csr > 0, self.codes[other].csr[:, sources.cpu().numpy()] > 0
+        both = np.asarray(here.multiply(there).sum(axis=0))
+        return torch.from_numpy(both / np.maximum(np.asarray(here.sum(axis=0)), 1)).float()
 
     def peaks(self, site: str, latent: int, most: int) -> list[tuple[int, int]]:
         """Where a latent is most active: text and position, once a text, the strongest first."""
-        column = self.codes[site][:, [latent]].tocoo()
+        column = self.codes[site].csr[:, [latent]].tocoo()
         length = self.tokens.shape[1] - 1
         found: dict[int, int] = {}
         for place in column.row[np.argsort(-column.data, kind="stable")].tolist():
@@ -53,7 +80,7 @@ class Readings:
     def along(self, site: str, latent: int, text: int, positions: range) -> NDArray[np.float32]:
         """The activations of a latent at some positions, from 1 on, of a text."""
         first = text * (self.tokens.shape[1] - 1) - 1
-        rows = self.codes[site][first + positions.start : first + positions.stop, [latent]]
+        rows = self.codes[site].csr[first + positions.start : first + positions.stop, [latent]]
         found: NDArray[np.float32] = rows.toarray()[:, 0]
         return found
 
@@ -64,43 +91,38 @@ def halves(excerpts: Sequence[Excerpt]) -> tuple[list[Excerpt], list[Excerpt]]:
 
 
 @torch.no_grad()
-def read(model: object, window: Window, texts: Texts) -> Readings:
-    """Read the texts, once for everything."""
-    dictionaries = (*window.modules, window.after)
-    codes: dict[str, list[csr_array]] = {each.site: [] for each in dictionaries}
-    sums = {kind: _correlations(window) for kind in (ALL, *texts.kinds)}
-    rows: list[Tensor] = []
-    with counting(f"reading, layer {window.layer}", len(texts.tokens), "texts") as advance:
-        for kind, own in _by_kind(texts):
-            rows.append(own)
-            for values in activations(model, window.sites, own):
-                found = {each.site: _codes(each, values[each.site]) for each in dictionaries}
-                for group in (ALL, kind):
-                    _count(sums[group], window, found)
-                for site, dense in found.items():
-                    codes[site].append(csr_array(dense.numpy()))
-                advance(len(values[window.after.site]))
-    correlated = {
-        kind: Predecessors(*(each.matches(CORRELATED) for each in own.values())) for kind, own in sums.items()
-    }
-    return Readings(torch.cat(rows), {site: csr_array(vstack(parts)) for site, parts in codes.items()}, correlated)
+def read(model: object, windows: Sequence[Window], texts: Texts) -> list[Readings]:
+    """Read the texts, once for all windows and for everything; what each window's latents did."""
+    dictionaries = {each.site: each for window in windows for each in (*window.modules, window.after)}
+    parts: dict[str, list[csr_array]] = {site: [] for site in dictionaries}
+    with counting("reading", len(texts.tokens), "texts") as advance:
+        for values in activations(model, list(dictionaries), texts.tokens):
+            for site, dictionary in dictionaries.items():
+                parts[site].append(_codes(dictionary, values[site]))
+            advance(len(values[site]))
+    codes = {site: Codes.of(own) for site, own in parts.items()}
+    return [_readings(window, texts, {site: codes[site] for site in window.sites}) for window in windows]
 
 
-def _by_kind(texts: Texts) -> Iterator[tuple[str, Tensor]]:
-    for kind in dict.fromkeys(texts.kinds):
-        yield kind, texts.tokens[torch.tensor([own == kind for own in texts.kinds])]
-
-
-def _codes(dictionary: Dictionary, values: Tensor) -> Tensor:
+def _codes(dictionary: Dictionary, values: Tensor) -> csr_array:
     rows = values.flatten(0, 1)
-    return (dictionary.codes(rows) * dictionary.ordinary(rows)[:, None]).cpu()
+    return csr_array((dictionary.codes(rows) * dictionary.ordinary(rows)[:, None]).cpu().numpy())
 
 
-def _correlations(window: Window) -> dict[str, Correlations]:
-    """In the order of MODULES."""
-    return {module: Correlations(window.after.n, getattr(window, module).n) for module in MODULES}
+def _readings(window: Window, texts: Texts, codes: Mapping[str, Codes]) -> Readings:
+    length = texts.tokens.shape[1] - 1
+    kinds = np.repeat(np.asarray(texts.kinds), length)
+    chosen = {kind: kinds == kind if kind != ALL else np.full(len(kinds), True) for kind in LEARNT_FROM}
+    correlated = {kind: _correlated(window, codes, rows) for kind, rows in chosen.items()}
+    return Readings(texts.tokens, codes, correlated)
 
 
-def _count(sums: Mapping[str, Correlations], window: Window, found: Mapping[str, Tensor]) -> None:
-    for module, correlations in sums.items():
-        correlations.add(found[window.after.site], found[getattr(window, module).site])
+def _correlated(window: Window, codes: Mapping[str, Codes], rows: NDArray[np.bool_]) -> Predecessors:
+    """The nearest predecessors by correlation, from some of the tokens."""
+    after = codes[window.after.site].csr[rows]
+    found = []
+    for module in window.modules:
+        correlations = Correlations(after.shape[1], module.n)
+        correlations.add(after, codes[module.site].csr[rows])
+        found.append(correlations.matches())
+    return Predecessors(*found)

@@ -4,9 +4,9 @@ A theme is amplified by adding directions at all tokens but the first, and suppr
 
     h <- h + s V        and        h <- h + (r - 1) sum_j a_j v_j,        r < 1,
 
-at the sites of one layer, or of this layer and all below. V is the sum of the decoder rows of a graph's latents at the
-site, s follows a schedule over layers. Rivals are compared at *equal KL*: each is made as strong as it must be for the
-model's next token to change by the same amount.
+at the sites of one layer, or of all layers of a graph. V is the sum of the decoder rows of a graph's latents at the
+site. The paper compares ways to steer at the same s or r; for amplification they are also compared at *equal KL*, each
+made as strong as it must be for the model's next token to change by the same amount.
 
 Only the sites of a few windows have autoencoders. "Cumulative" therefore means the sites of one window and of the
 windows below it, not those of every layer.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -30,13 +30,9 @@ from reproductions.feature_flow.graphs import Node, Window
 from reproductions.feature_flow.matching import top_matches
 from reproductions.feature_flow.windows import Dictionary
 
-TARGETS = (0.25, 0.5, 1.0)  # nats
-START = 10.0  # the strength that a search begins with
-ALPHA = -0.05  # of the exponential schedule, a layer, as in the paper
-LAST = 0.1  # where the linear schedule ends, as a share of where it begins
+START = 10.0  # the norm of what is added when a search begins, all sites together
 
 Flow = Mapping[str, Sequence[int]]  # the latents to steer with at each site
-Schedule = Callable[[int, int], float]  # from a layer, and how many the model has, to a weight
 Editor = Callable[[Sequence[int], Tensor, int], dict[str, Edit]]
 """(numbers of interventions [m], strengths [m], rows): the edits of a batch in which each has so many rows in turn."""
 
@@ -97,21 +93,6 @@ def at_layer(flow: Flow, layer: int) -> Flow:
     return {site: latents for site, latents in flow.items() if layer_of(site) == layer}
 
 
-def constant(layer: int, n_layers: int) -> float:
-    """As strong at every layer."""
-    return 1.0
-
-
-def exponential(layer: int, n_layers: int, alpha: float = ALPHA) -> float:
-    """s e^(alpha l) at layer l."""
-    return math.exp(alpha * layer)
-
-
-def linear(layer: int, n_layers: int) -> float:
-    """From s at the first layer to s / 10 behind the last (the paper ends at 1, whatever s is)."""
-    return 1.0 + (LAST - 1.0) * layer / n_layers
-
-
 @dataclass(frozen=True)
 class Steering:
     """What is added at each site for each unit of strength: [d_model]."""
@@ -119,10 +100,10 @@ class Steering:
     name: str
     vectors: Mapping[str, Tensor]
 
-    def scheduled(self, schedule: Schedule, n_layers: int) -> Steering:
-        """The same, weighted layer by layer."""
-        weights = {site: schedule(layer_of(site), n_layers) for site in self.vectors}
-        return replace(self, vectors={site: weights[site] * vector for site, vector in self.vectors.items()})
+    @property
+    def norm(self) -> float:
+        """Of all of it together."""
+        return math.hypot(*(vector.norm().item() for vector in self.vectors.values()))
 
 
 def along(
@@ -204,14 +185,12 @@ def _damping(dictionary: Dictionary, mask: Tensor, rows: int) -> Edit:
 
 
 @torch.no_grad()
-def matched_strengths(
-    divergence: Divergence, editor: Editor, n: int, targets: Sequence[float] = TARGETS, start: float = START
-) -> Tensor:
+def matched_strengths(divergence: Divergence, editor: Editor, start: Tensor, targets: Sequence[float]) -> Tensor:
     """The strengths [n, targets] at which each of n interventions changes the next token by each target, in nats.
 
-    NaN where none of up to 10,000 does: the latents to suppress are not active in the prompts, say.
+    start: what each search begins with [n]. NaN where no strength up to 10,000 does: there is nothing to add, say.
     """
-    owner = torch.arange(n).repeat_interleave(len(targets))
+    owner = torch.arange(len(start)).repeat_interleave(len(targets))
 
     def effect(chosen: Tensor, strengths: Tensor) -> Tensor:
         def edits(part: Tensor) -> dict[str, Edit]:
@@ -219,5 +198,5 @@ def matched_strengths(
 
         return divergence.in_parts(len(chosen), edits)
 
-    wanted = torch.tensor(targets).repeat(n)
-    return reach(effect, wanted, torch.full_like(wanted, start)).view(n, len(targets))
+    wanted = torch.tensor(targets).repeat(len(start))
+    return reach(effect, wanted, start[owner]).view(len(start), len(targets))

@@ -1,19 +1,13 @@
-"""From steered models to the numbers that `claims.yml` declares: claims C8 and C9.
-
-Intervals resample themes, and the texts of each where there are texts. Values by seed are of the continuations that
-each seed draws.
-"""
+"""From steered models to the numbers that `claims.yml` declares: claims C8 and C9. The unit is the theme."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from reproductions.common.claims import Metric
-from reproductions.common.stats import grouped_interval, grouped_means, nan_mean
+from reproductions.common.metrics import Metric, mean_of, missing
 from reproductions.feature_flow.campaigns import (
     CUMULATIVE,
     ONE_LAYER,
@@ -22,53 +16,65 @@ from reproductions.feature_flow.campaigns import (
     REPEATED,
     SEED,
     WAYS,
+    WRITTEN,
 )
-from reproductions.feature_flow.effects import Scores
-from reproductions.feature_flow.findings import NOTHING, over
+from reproductions.feature_flow.effects import Left, Scores
 
-FIELDS = ("behaviour", "closeness", "coherence", "distinct", "amplified")  # of `Scores`
-COMPARED = (CUMULATIVE, ONE_LAYER, RANDOM_GRAPH)  # by their texts
+FIELDS = ("behaviour", "coherence", "amplified")  # of `Scores`
+CHOSEN_ON, TESTED_ON = "chosen", "tested"  # prompts
 ByLayer = Mapping[int, Tensor]
+Gains = Mapping[str, Tensor]  # log2 of how many times a theme's expected mass grows [themes], for each way to steer
 
 
-def mass_metrics(gains: Mapping[str, Tensor], weakest: Mapping[str, Tensor]) -> list[Metric]:
-    """Expected mass of themes: log2 of how many times it grows [themes], for each way to steer.
+def mass_metrics(gains: Gains, as_strong: Gains) -> list[Metric]:
+    """Claim C8: what amplification does to the expected mass.
 
-    gains: at the KL at which texts are written; weakest: at the smallest KL.
+    gains: of all ways at equal KL; as_strong: of some with the strength that steering at one layer has there.
     """
-
-    def gap(metric: str, of: Mapping[str, Tensor], one: str, other: str) -> Metric:
-        return over(metric, [(of[one] - of[other]).tolist()])
-
     return [
-        *(over(f"mass_{WAYS[way]}", [found.tolist()]) for way, found in gains.items()),
-        gap("mass_graph_over_one_layer", weakest, CUMULATIVE, ONE_LAYER),
-        gap("mass_random_graph_over_one_layer", weakest, RANDOM_GRAPH, ONE_LAYER),
-        gap("mass_graph_over_seed", gains, CUMULATIVE, SEED),
-        gap("mass_repeated_over_seed", gains, REPEATED, SEED),
+        _mean("mass_seed", gains[SEED]),
+        _mean("mass_graph_over_seed", gains[CUMULATIVE] - gains[SEED]),
+        _mean("mass_repeated_over_seed", gains[REPEATED] - gains[SEED]),
+        _mean("mass_graph_over_one_layer", gains[CUMULATIVE] - gains[ONE_LAYER]),
+        _mean("mass_random_over_one_layer", gains[RANDOM_GRAPH] - gains[ONE_LAYER]),
+        _mean("as_strong_graph_over_one_layer", as_strong[CUMULATIVE] - as_strong[ONE_LAYER]),
+        _mean("as_strong_random_over_one_layer", as_strong[RANDOM_GRAPH] - as_strong[ONE_LAYER]),
     ]
 
 
-def suppression_metrics(found: Mapping[str, Tensor]) -> list[Metric]:
-    """Claim C8: how much smaller, as log2, a theme's mass gets when its graph is suppressed, or its seed alone."""
+def suppression_metrics(removed: Mapping[str, Left], turned: Mapping[str, Left]) -> list[Metric]:
+    """Claim C8: what suppression leaves of themes, with activations removed (r = 0) and turned round (r = -1)."""
+
+    def gap(one: str, other: str) -> Tensor:
+        return removed[one].score - removed[other].score
+
+    def taken(one: str, other: str) -> Tensor:
+        return turned[one].taken - turned[other].taken
+
     return [
-        over("suppressed_seed", [found[SEED].tolist()]),
-        over("suppressed_graph", [found[CUMULATIVE].tolist()]),
-        over("suppressed_graph_over_seed", [(found[CUMULATIVE] - found[SEED]).tolist()]),
-        over("suppressed_other_over_seed", [(found[OTHER_GRAPH] - found[SEED]).tolist()]),
+        _mean("suppressed_seed", removed[SEED].score),
+        _mean("suppressed_graph_over_one_layer", gap(CUMULATIVE, ONE_LAYER)),
+        _mean("suppressed_other_over_one_layer", gap(OTHER_GRAPH, ONE_LAYER)),
+        _mean("suppressed_graph_over_seed", gap(CUMULATIVE, SEED)),
+        _mean("suppressed_other_over_seed", gap(OTHER_GRAPH, SEED)),
+        _mean("taken_graph_over_one_layer", taken(CUMULATIVE, ONE_LAYER)),
+        _mean("taken_graph_over_seed", taken(CUMULATIVE, SEED)),
     ]
 
 
-def best_layer_metrics(seeds: Sequence[int], own: Sequence[ByLayer], random: Sequence[ByLayer]) -> list[Metric]:
+def best_layer_metrics(seeds: Sequence[int], gains: Mapping[tuple[str, str], ByLayer]) -> list[Metric]:
     """Claim C9: the layer that is best on some prompts against the seed's layer, on other prompts.
 
-    seeds: the layer of each theme's seed; own, random: gains [themes] by layer, of the graph and of a random one, on
-    the prompts where the layer is chosen and on those where it is tested.
+    seeds: the layer of each theme's seed; gains: by layer [themes], of the graph and of a random one, on the prompts
+    where the layer is chosen and on those where it is tested; {} if there is but one window.
     """
-    at_seed = torch.stack([own[1][layer][theme] for theme, layer in enumerate(seeds)])
+    names = {"best_layer_over_seed_layer": CUMULATIVE, "best_random_layer_over_seed_layer": RANDOM_GRAPH}
+    if not gains:
+        return [missing(metric) for metric in names]
+    own = gains[CUMULATIVE, TESTED_ON]
+    at_seed = torch.stack([own[layer][theme] for theme, layer in enumerate(seeds)])
     return [
-        over("best_layer_over_seed_layer", [(_tested(*own) - at_seed).tolist()]),
-        over("best_random_layer_over_seed_layer", [(_tested(*random) - at_seed).tolist()]),
+        _mean(metric, _tested(gains[way, CHOSEN_ON], gains[way, TESTED_ON]) - at_seed) for metric, way in names.items()
     ]
 
 
@@ -80,53 +86,23 @@ def _tested(chosen_on: ByLayer, tested_on: ByLayer) -> Tensor:
 
 def text_metrics(scores: Mapping[str, Sequence[Scores]]) -> list[Metric]:
     """What texts are like, for each way and theme; scores: [seeds, prompts, texts] each, {} if none were written."""
-    graph, one_layer, random = ([each.amplified for each in scores.get(way, ())] for way in COMPARED)
-    return [
-        *(
-            _of_themes(f"{field}_{WAYS[way]}", [getattr(each, field) for each in own])
-            for way, own in scores.items()
-            for field in FIELDS
-        ),
-        _theme_gap("text_graph_over_one_layer", graph, one_layer),
-        _theme_gap("text_random_graph_over_one_layer", random, one_layer),
-    ]
+    named = {f"{field}_{WAYS[way]}": _of_themes(scores.get(way, ()), field) for way in WRITTEN for field in FIELDS}
+    gaps = {
+        "text_graph_over_seed": named["amplified_graph"] - named["amplified_seed"],
+        "text_graph_over_one_layer": named["amplified_graph"] - named["amplified_one_layer"],
+    }
+    return [_mean(metric, values) if len(values) else missing(metric) for metric, values in (named | gaps).items()]
+
+
+def _of_themes(scores: Sequence[Scores], field: str) -> Tensor:
+    """The mean over the texts of each theme: [themes]."""
+    return torch.tensor([getattr(each, field).mean().item() for each in scores])
 
 
 def text_table(metrics: Mapping[str, Metric]) -> list[tuple[str, ...]]:
     """A row a way to steer: what its texts are like."""
-    return [
-        (way, *(f"{metrics[f'{field}_{slug}'].value:.2f}" for field in FIELDS))
-        for way, slug in WAYS.items()
-        if f"{FIELDS[0]}_{slug}" in metrics
-    ]
+    return [(way, *(f"{metrics[f'{field}_{WAYS[way]}'].value:.2f}" for field in FIELDS)) for way in WRITTEN]
 
 
-def _of_themes(metric: str, values: Sequence[Tensor]) -> Metric:
-    by_theme = [each.flatten().tolist() for each in values if not each.isnan().any()]
-    interval = grouped_interval(grouped_means(by_theme))
-    return Metric(metric, _mean(values), sum(map(len, by_theme)), _each_seed(values), interval)
-
-
-def _theme_gap(metric: str, one: Sequence[Tensor], other: Sequence[Tensor]) -> Metric:
-    """The mean difference over themes; themes are resampled in pairs, texts of either side apart."""
-    pairs = [(a, b) for a, b in zip(one, other, strict=True) if not (a.isnan().any() or b.isnan().any())]
-    if len(pairs) < 2:
-        return Metric(metric, math.nan, 0, (), NOTHING)
-    one, other = zip(*pairs, strict=True)
-    per_seed = tuple(a - b for a, b in zip(_each_seed(one), _each_seed(other), strict=True))
-    n = sum(each.numel() for each in (*one, *other))
-    first, second = (
-        grouped_means([each.flatten().tolist() for each in side], start)
-        for side, start in ((one, 0), (other, len(one)))
-    )
-    return Metric(metric, _mean(one) - _mean(other), n, per_seed, grouped_interval(first - second))
-
-
-def _each_seed(values: Sequence[Tensor]) -> tuple[float, ...]:
-    """The mean over themes for each seed, where there are several."""
-    n_seeds = len(values[0])
-    return tuple(nan_mean([each[seed].mean().item() for each in values]) for seed in range(n_seeds) if n_seeds > 1)
-
-
-def _mean(values: Sequence[Tensor]) -> float:
-    return nan_mean([each.mean().item() for each in values])
+def _mean(metric: str, values: Tensor) -> Metric:
+    return mean_of(metric, values.tolist())

@@ -127,11 +127,6 @@ class Theme:
         return ", ".join(self.named(self.words[:3]))
 
     @cached_property
-    def centroid(self) -> Tensor:
-        """Where the scoring words lie: [d_model], of norm 1."""
-        return torch.nn.functional.normalize(self.vocabulary.places[list(self.scoring)].mean(0), dim=0)
-
-    @cached_property
     def tokens(self) -> Tensor:
         """Which tokens are scoring words: [vocabulary] of bool."""
         return self.vocabulary.tokens_of(self.scoring)
@@ -139,12 +134,6 @@ class Theme:
     def hits(self, texts: Tensor) -> Tensor:
         """The share of a text's tokens [..., position] that are scoring words: [...]."""
         return self.tokens[texts].float().mean(-1)
-
-    def closeness(self, texts: Tensor) -> Tensor:
-        """The mean cosine of a text's words with the centroid, 0 where it has none: from [..., position] to [...]."""
-        words = self.vocabulary.word_of[texts]
-        cosines = (self.vocabulary.places @ self.centroid)[words.clamp(min=0)].masked_fill(words == NO_WORD, 0.0)
-        return cosines.sum(-1) / (words != NO_WORD).sum(-1).clamp(min=1)
 
 
 @torch.no_grad()

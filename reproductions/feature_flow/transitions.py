@@ -13,9 +13,8 @@ Shapes: n latents of A, m latents of B, d = d_model, e entries of T that are not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import nan
 from typing import Protocol
 
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from reproductions.feature_flow.matching import NONE, Matches, MatchingError
 
+TOKENS_AT_ONCE = 2048
 OWN = "own code"  # what B's autoencoder explains itself: the most that a map can be asked for
 
 
@@ -80,54 +80,40 @@ def _entries(matches: Matches, *, scored: bool) -> tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Explained:
-    """Shares of variance explained, 1 - |y - ŷ|² / |y - mean|²: 1 at best, below 0 where the mean would do better."""
+class Values:
+    """The activations [tokens, d] of two sites at the same tokens, and the text of each token, numbered from 0."""
 
-    activations: float  # y: what the model has at B
-    reconstruction: float  # y: what B's autoencoder makes of that
+    a: Tensor
+    b: Tensor
+    text: Tensor
+
+    def __post_init__(self) -> None:
+        if not len(self.a) == len(self.b) == len(self.text):
+            raise MatchingError(f"activations of {len(self.a)} tokens cannot predict those of {len(self.b)}")
 
 
 @torch.no_grad()
-def explained(
-    maps: Mapping[str, TransitionMap], a: Autoencoder, b: Autoencoder, batches: Iterable[tuple[Tensor, Tensor]]
-) -> dict[str, Explained]:
-    """What each map explains at B, and under `OWN` what B's own code does, from activations [tokens, d] of both sites.
+def explained(maps: Mapping[str, TransitionMap], a: Autoencoder, b: Autoencoder, values: Values) -> dict[str, Tensor]:
+    """How much of B's variance each map explains in each text, and under `OWN` what B's own code does: [texts].
 
-    One pass for all maps; the sums are in float64.
-
-    Raises:
-        MatchingError: a batch is not of the same tokens.
+    1 - |y - ŷ|² of the text / |y - mean|² of a text on the mean: the mean over texts is the share of all variance that
+    is explained, 1 at best, and below 0 where the mean activation would do better.
     """
-    activations, reconstructions = _Account(), _Account()
-    for x_a, x_b in batches:
-        if len(x_a) != len(x_b):
-            raise MatchingError(f"activations of {len(x_a)} tokens cannot predict those of {len(x_b)}")
-        z_a, rebuilt = a.encode(x_a), b.decode(b.encode(x_b))
-        predicted = {OWN: rebuilt} | {name: b.decode(transition(z_a)) for name, transition in maps.items()}
-        activations.add(x_b, predicted)
-        reconstructions.add(rebuilt, predicted)
-    return {name: Explained(activations.explained(name), reconstructions.explained(name)) for name in (OWN, *maps)}
+    variance = _by_text(_squares(values.b - values.b.double().mean(0)), values.text)
+    missed: dict[str, list[Tensor]] = {}
+    for x_a, x_b in zip(values.a.split(TOKENS_AT_ONCE), values.b.split(TOKENS_AT_ONCE), strict=True):
+        z_a = a.encode(x_a)
+        predicted = {OWN: b.encode(x_b)} | {name: transition(z_a) for name, transition in maps.items()}
+        for name, z_b in predicted.items():
+            missed.setdefault(name, []).append(_squares(x_b - b.decode(z_b)))
+    return {name: 1 - _by_text(torch.cat(parts), values.text) / variance.mean() for name, parts in missed.items()}
 
 
-class _Account:
-    """Sums over batches: how far rows lie from their mean, and how far from what was predicted for them."""
-
-    def __init__(self) -> None:
-        self._rows, self._total, self._squares = 0, torch.zeros(()), 0.0
-        self._missed: dict[str, float] = {}
-
-    def add(self, y: Tensor, predicted: Mapping[str, Tensor]) -> None:
-        self._rows += len(y)
-        self._total = self._total + y.sum(0, dtype=torch.float64).cpu()
-        self._squares += _squares(y)
-        for name, rows in predicted.items():
-            self._missed[name] = self._missed.get(name, 0.0) + _squares(y - rows)
-
-    def explained(self, name: str) -> float:
-        """1 - missed / variance, NaN where nothing varies."""
-        variance = self._squares - self._total.square().sum().item() / max(self._rows, 1)
-        return 1 - self._missed[name] / variance if variance > 0 else nan
+def _squares(rows: Tensor) -> Tensor:
+    """The squared norm of each row [tokens, d]."""
+    return rows.double().square().sum(1).cpu()
 
 
-def _squares(rows: Tensor) -> float:
-    return rows.double().square().sum().item()
+def _by_text(values: Tensor, text: Tensor) -> Tensor:
+    """The sum of values [tokens] of each text."""
+    return torch.zeros(int(text.max()) + 1, dtype=torch.float64).index_add_(0, text, values)

@@ -1,31 +1,29 @@
 """Ways to steer that are compared, on tiny random models."""
 
-import math
-
 import pytest
 import torch
 
 from reproductions.common.steering import Divergence
 from reproductions.feature_flow import campaigns
 from reproductions.feature_flow.campaigns import (
-    CONDITIONS,
     CUMULATIVE,
-    EXPONENTIAL,
-    LINEAR,
     ONE_LAYER,
     OTHER_GRAPH,
     RANDOM_GRAPH,
     REPEATED,
     SEED,
+    WAYS,
     Atlas,
+    Campaign,
     campaign,
     conditions,
+    strengths_at,
 )
-from reproductions.feature_flow.effects import Baseline
+from reproductions.feature_flow.effects import Baseline, ExpectedMass, Steered
 from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.graphs import Node
 from reproductions.feature_flow.readings import read
-from reproductions.feature_flow.steering import ALPHA, Steering, amplifier
+from reproductions.feature_flow.steering import Steering, amplifier, suppressor
 from reproductions.feature_flow.taxonomy import UNEXPLAINED
 from reproductions.feature_flow.themes import LEXICON, NO_WORD, Theme, Vocabulary
 from tests.feature_flow.tiny_window import tiny_texts, tiny_window
@@ -47,7 +45,7 @@ def model():
 @pytest.fixture(scope="module")
 def atlas(model):
     matched = Matched.of(tiny_window(model), rate=0.2)
-    return Atlas([matched], [read(model, matched.window, tiny_texts(8))])
+    return Atlas([matched], read(model, [matched.window], tiny_texts(8)))
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +67,17 @@ def themes(atlas):
 def ways(model, atlas, themes):
     """With another window far above, to which nothing flows."""
     above = Matched.of(tiny_window(model, 4), rate=0.01)
-    return conditions(
-        Atlas([*atlas.matched, above], [*atlas.readings, read(model, above.window, tiny_texts(8))]),
-        themes,
-        LAYERS,
-        seed=0,
-    )
+    readings = [*atlas.readings, *read(model, [above.window], tiny_texts(8))]
+    return conditions(Atlas([*atlas.matched, above], readings), themes, seed=0)
+
+
+def matched(model, themes, ways, targets=(0.02,)):
+    """A campaign whose ways all reach the targets."""
+    return campaign(themes, ways, strengths_at(model, ways, targets, PROMPTS), PROMPTS)
 
 
 def test_controls_are_as_long_as_the_graph_at_every_site(ways):
-    assert list(ways) == list(CONDITIONS)
+    assert list(ways) == list(WAYS)
     for whole, repeated, random in zip(ways[CUMULATIVE], ways[REPEATED], ways[RANDOM_GRAPH], strict=True):
         assert set(whole.vectors) == set(repeated.vectors) == set(random.vectors)
         for site, vector in whole.vectors.items():
@@ -98,15 +97,8 @@ def test_one_layer_is_the_seeds_part_of_the_graph(atlas, themes, ways):
         torch.testing.assert_close(layer.vectors[theme.seed.site], whole.vectors[theme.seed.site])
 
 
-def test_schedules_weigh_layers(ways):
-    for whole, falling in zip(ways[CUMULATIVE], ways[EXPONENTIAL], strict=True):
-        before, after = "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"
-        torch.testing.assert_close(falling.vectors[before], whole.vectors[before])
-        torch.testing.assert_close(falling.vectors[after], math.exp(ALPHA) * whole.vectors[after])
-
-
 def test_all_ways_change_the_next_token_as_much(model, themes, ways):
-    made = campaign(model, themes, ways, (0.02,), PROMPTS)
+    made = matched(model, themes, ways)
     steered = made.at(0)
     divergence = Divergence(model, PROMPTS)
     edits = steered.edits(torch.arange(len(steered.chosen)), divergence.n_prompts)
@@ -118,7 +110,7 @@ def test_all_ways_change_the_next_token_as_much(model, themes, ways):
 
 def test_what_steers_nothing_is_left_out(model, themes, ways):
     nothing = {**ways, SEED: [Steering(SEED, {}) for _ in themes]}
-    made = campaign(model, themes, nothing, (0.02,), PROMPTS)
+    made = matched(model, themes, nothing)
     clean = Baseline.of(model, PROMPTS, PROMPTS, 2, 0)
 
     gains = made.masses(model)
@@ -131,7 +123,7 @@ def test_what_steers_nothing_is_left_out(model, themes, ways):
 
 
 def test_texts_of_a_seed_are_its_own_and_the_same_again(model, themes, ways):
-    made = campaign(model, themes, ways, (0.02,), PROMPTS)
+    made = matched(model, themes, ways)
     clean = Baseline.of(model, PROMPTS, PROMPTS, 2, 0)
     both, one = (campaigns.written(model, made, 0, 2, seeds, clean)[CUMULATIVE] for seeds in ((0, 1), (1,)))
 
@@ -141,19 +133,53 @@ def test_texts_of_a_seed_are_its_own_and_the_same_again(model, themes, ways):
 
 def test_each_layer_is_steered_alone(model, themes, ways):
     found = campaigns.by_layer(model, themes, ways[CUMULATIVE], 0.02, PROMPTS)
-    one = campaign(model, themes, {ONE_LAYER: ways[ONE_LAYER]}, (0.02,), PROMPTS).masses(model)[:, 0, 0]
+    one = matched(model, themes, {ONE_LAYER: ways[ONE_LAYER]}).masses(model)[:, 0, 0]
 
     assert list(found) == [0, 1]
     torch.testing.assert_close(found[1], one)
+
+
+def test_some_ways_of_a_campaign_keep_their_strengths_or_take_those_of_one(model, themes, ways):
+    made = matched(model, themes, ways, (0.01, 0.02))
+    few = made.only((RANDOM_GRAPH, SEED))
+    alike = few.as_strong_as(SEED)
+    places = [list(WAYS).index(way) for way in few.ways]
+
+    expected = made.strengths.view(len(themes), len(WAYS), 2)[:, places]
+    torch.testing.assert_close(few.strengths.view_as(expected), expected)
+    assert [each.name for each in few.steerings] == [RANDOM_GRAPH, SEED] * len(themes)
+    torch.testing.assert_close(alike.strengths.view_as(expected), expected[:, [1]].expand_as(expected))
+    torch.testing.assert_close(alike.masses(model)[:, 1], made.masses(model)[:, places[1]])
 
 
 def test_nothing_is_suppressed_where_nothing_is_active(model, atlas, themes, monkeypatch):
     monkeypatch.setattr(campaigns, "prompts_about", lambda theme: list(PROMPTS))
     monkeypatch.setattr(Atlas, "flow", lambda self, theme: {})
 
-    found = campaigns.suppressed(model, atlas, themes, 0.02)
+    found = campaigns.suppressed(model, atlas, themes, 0.0)
 
-    assert found[CUMULATIVE].tolist() == found[OTHER_GRAPH].tolist() == [0.0] * len(themes)
+    for way in (CUMULATIVE, ONE_LAYER, OTHER_GRAPH):
+        torch.testing.assert_close(found[way].score, torch.zeros(len(themes)))
+        torch.testing.assert_close(found[way].taken, torch.zeros(len(themes)))
+
+
+def test_a_flow_is_suppressed_as_far_up_as_its_seed(model, atlas, themes, monkeypatch):
+    """Held against removals that are made by hand, one theme and one way after the other."""
+    monkeypatch.setattr(campaigns, "prompts_about", lambda theme: list(PROMPTS))
+    above = "blocks.4.hook_resid_post"
+    flows = {id(theme): {theme.seed.site: [theme.seed.latent, 5], above: [1]} for theme in themes}
+    flows[id(themes[0])] |= {"blocks.0.hook_resid_post": [2, 3, 4]}
+    monkeypatch.setattr(Atlas, "flow", lambda self, theme: flows[id(theme)])
+
+    found = campaigns.suppressed(model, atlas, themes, -1.0)
+
+    at_seed = {themes[0].seed.site: [themes[0].seed.latent, 5]}
+    for way, flow in ((ONE_LAYER, at_seed), (CUMULATIVE, {**at_seed, "blocks.0.hook_resid_post": [2, 3, 4]})):
+        steered = Steered(suppressor([flow], atlas.dictionaries), (0,), torch.tensor([2.0]))
+        alone = ExpectedMass(model, PROMPTS).left(themes[0], steered)
+        torch.testing.assert_close(found[way].share[:1], alone.share)
+        torch.testing.assert_close(found[way].divergence[:1], alone.divergence)
+    assert (found[CUMULATIVE].share[0] - found[ONE_LAYER].share[0]).abs() > 1e-5
 
 
 def test_seeds_have_predecessors_and_fire_neither_rarely_nor_often(atlas):
@@ -168,7 +194,7 @@ def test_seeds_have_predecessors_and_fire_neither_rarely_nor_often(atlas):
 
 
 def test_an_amplifier_of_all_ways_leaves_other_sites_alone(ways):
-    every = [ways[way][0] for way in CONDITIONS]
+    every = [ways[way][0] for way in WAYS]
     edits = amplifier(every)([0], torch.tensor([2.0]), 1)
     values = torch.randn(1, 3, 24, generator=torch.Generator().manual_seed(0))
 
@@ -178,17 +204,11 @@ def test_an_amplifier_of_all_ways_leaves_other_sites_alone(ways):
         torch.testing.assert_close(edit(values), expected)
 
 
-def test_in_one_window_only_one_schedule_is_compared(atlas, themes):
-    ways = conditions(atlas, themes, LAYERS, seed=0)
-
-    assert set(CONDITIONS) - set(ways) == {EXPONENTIAL, LINEAR}
-
-
 def test_an_example_is_a_text_of_the_theme_it_stands_for(model, themes):
     towards = [Steering("", {"blocks.4.hook_resid_post": model.W_E[70 + number].detach()}) for number in range(2)]
     every = [steering for each in towards for steering in (each, Steering("", {}))]
     strengths = torch.tensor([[1e3], [1e3], [1e3], [torch.nan]])
-    made = campaigns.Campaign(themes, [CUMULATIVE, SEED], every, strengths, PROMPTS)
+    made = Campaign(themes, [CUMULATIVE, SEED], every, strengths, PROMPTS)
 
     texts = campaigns.examples(model, made, 0, CUMULATIVE, 0)
 

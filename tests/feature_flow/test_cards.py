@@ -26,7 +26,7 @@ def model():
 def window_cards(model):
     matched = Matched.of(tiny_window(model), rate=0.2)
     seeds = [Node(matched.window.after.site, latent) for latent in SEEDS]
-    return WindowCards(model, matched, read(model, matched.window, tiny_texts(8)), seeds)
+    return WindowCards(model, matched, read(model, [matched.window], tiny_texts(8))[0], seeds)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_only_latents_behind_the_layer_have_a_kind(drawn):
 def test_contexts_are_where_the_latent_is_most_active(window_cards, drawn):
     [window] = drawn["windows"]
     node = next(node for node in window["nodes"] if node["id"] == "R1/3")
-    codes = window_cards.readings.codes[window_cards.matched.window.after.site]
+    codes = window_cards.readings.codes[window_cards.matched.window.after.site].csr
 
     peaks = [max(context["activations"]) for context in node["contexts"]]
     assert peaks

@@ -6,7 +6,7 @@ import torch
 from reproductions.common.activations import Reader
 from reproductions.common.edits import Edited
 from reproductions.feature_flow import deactivation
-from reproductions.feature_flow.deactivation import ceiling, control, next_losses, outcomes, removal, sweep
+from reproductions.feature_flow.deactivation import ceiling, control, everything, outcomes, removal, sweep
 from reproductions.feature_flow.groups import active_cases, sample
 from reproductions.feature_flow.matching import MODULES, NONE
 from reproductions.feature_flow.windows import AFTER
@@ -38,8 +38,8 @@ def cases(found):
 
 
 def edited_one_by_one(model, window, found, removed):
-    """R_L's codes [n, latents] and the next token's loss [n]: for each case, the text up to its token and one edit."""
-    codes, losses = [], []
+    """R_L's codes [n, latents]: for each case, the text up to its token and one edit."""
+    codes = []
     for case in range(len(removed)):
         row, position = found.row[removed.cases.token[case]], int(found.position[removed.cases.token[case]])
         changes = removed.select(torch.tensor([case])).changes(window)[0]
@@ -56,27 +56,24 @@ def edited_one_by_one(model, window, found, removed):
         tokens = found.texts.tokens[row : row + 1, : position + 1]
         with Edited(model, edits), Reader(model, [window.after.site]) as reader:
             codes.append(window.after.codes(reader.read(tokens)[window.after.site][:, -1])[0])
-            logits = model.original_model(tokens).logits[0, -1]
-        following = found.texts.tokens[row, position + 1] if position + 1 < found.texts.tokens.shape[1] else None
-        losses.append(torch.nan if following is None else -logits.log_softmax(-1)[following].item())
-    return torch.stack(codes), torch.tensor(losses)
+    return torch.stack(codes)
 
 
 def test_many_interventions_in_a_pass_are_those_made_one_at_a_time(model, window, found, cases):
     removed = removal(found, cases, random_predecessors(k=5))
     result = outcomes(model, window, found, {"all": removed})["all"]
-    codes, _ = edited_one_by_one(model, window, found, removed)
+    codes = edited_one_by_one(model, window, found, removed)
     plain = codes.gather(1, cases.target[:, None])[:, 0]
-    assert result.done.sum() > 10 and torch.equal(result.done, removed.any)
-    torch.testing.assert_close(result.after[result.done], plain[result.done], atol=1e-4, rtol=1e-4)
+    assert removed.any.sum() > 10 and torch.equal(~result.after.isnan(), removed.any)
+    torch.testing.assert_close(result.after[removed.any], plain[removed.any], atol=1e-4, rtol=1e-4)
     assert result.deactivated.nanmean() not in (0, 1)
-    assert (result.after - result.before)[result.done].abs().max() > 0.01
+    assert (result.after - result.before)[removed.any].abs().max() > 0.01
 
 
 def test_what_is_not_removed_stays_as_it_was(model, window, found, cases):
     removed = removal(found, cases, random_predecessors(k=5)).scaled(1.0)
     result = outcomes(model, window, found, {"nothing": removed})["nothing"]
-    torch.testing.assert_close(result.after[result.done], result.before[result.done], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(result.after[removed.any], result.before[removed.any], atol=1e-4, rtol=1e-4)
     assert result.change.nanmean().abs() < 1e-4
 
 
@@ -86,7 +83,7 @@ def test_methods_keep_their_own_outcomes_when_they_go_together(model, window, fo
     for name, method in methods.items():
         alone = outcomes(model, window, found, {name: method})[name]
         torch.testing.assert_close(together[name].after, alone.after, atol=1e-4, rtol=1e-4, equal_nan=True)
-        assert together[name].coverage == method.any.float().mean().item()
+        assert torch.equal(together[name].modules, (method.latents != NONE).any(-1).sum(1))
 
 
 def test_a_module_alone_is_changed_where_it_is_alone(window, found, cases):
@@ -96,6 +93,15 @@ def test_a_module_alone_is_changed_where_it_is_alone(window, found, cases):
         only = removed.only(module).changes(window)
         assert torch.equal(only[:, number], changes[:, number]) and changes[:, number].any()
         assert not only[:, [other for other in range(3) if other != number]].any()
+
+
+def test_only_some_cases_are_changed(window, found, cases):
+    removed = removal(found, cases, random_predecessors(k=5))
+    rows = removed.modules > 1
+    few = removed.where(rows)
+    assert torch.equal(few.any, rows) and rows.any() and (removed.any & ~rows).any()
+    assert torch.equal(few.changes(window)[rows], removed.changes(window)[rows])
+    assert not few.changes(window)[~rows].any()
 
 
 def test_a_removal_takes_the_latent_away(window, found, cases):
@@ -131,13 +137,28 @@ def test_the_ceiling_is_the_best_of_all_single_removals(model, window, found, ca
     best = ceiling(model, window, found, few)
     for case in range(len(few)):
         trials = deactivation._one_by_one(found, few.token[[case]])
-        codes, _ = edited_one_by_one(model, window, found, trials)
+        codes = edited_one_by_one(model, window, found, trials)
         after = codes[:, few.target[case]]
-        torch.testing.assert_close(best.outcome.after[case], after.min(), atol=1e-4, rtol=1e-4)
-        name = MODULES[int(best.module[case])]
-        assert found.codes[name][few.token[case], best.latent[case]] > 0
-        chosen = (trials.latents[:, best.module[case], 0] == best.latent[case]).nonzero()[0, 0]
-        torch.testing.assert_close(after[chosen], after.min(), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(best.after[case], after.min(), atol=1e-4, rtol=1e-4)
+
+
+def test_everything_is_what_is_active_in_the_three_places(window, found, cases):
+    whole = everything(found, cases)
+    for case in range(len(cases)):
+        for number, module in enumerate(MODULES):
+            latents = whole.latents[case, number]
+            there = found.codes[module][cases.token[case]].nonzero()[:, 0]
+            assert sorted(latents[latents != NONE].tolist()) == there.tolist()
+
+
+def test_an_outcome_of_some_cases_is_unknown_for_the_others(model, window, found, cases):
+    rows = torch.tensor([4, 1])
+    part = outcomes(model, window, found, {"": removal(found, cases.select(rows), random_predecessors(k=5))})[""]
+    whole = part.spread(rows, len(cases))
+    assert torch.equal(whole.after[rows].nan_to_num(-1), part.after.nan_to_num(-1))
+    assert torch.equal(whole.modules[rows], part.modules)
+    others = torch.ones(len(cases), dtype=torch.bool).index_fill(0, rows, False)
+    assert whole.after[others].isnan().all() and whole.deactivated[others].isnan().all()
 
 
 def test_a_sweep_passes_through_the_clean_run_and_the_removal(model, window, found, cases):
@@ -148,26 +169,6 @@ def test_a_sweep_passes_through_the_clean_run_and_the_removal(model, window, fou
     after = outcomes(model, window, found, {"removed": removed})["removed"]
     torch.testing.assert_close(1 - ratios[0.0], after.change, equal_nan=True, atol=1e-3, rtol=1e-3)
     assert ratios[-2.0][~done].isnan().all()
-
-
-def test_the_loss_of_the_next_token_is_that_of_the_whole_model_edited(model, window, found, cases):
-    removed = removal(found, cases, random_predecessors(k=5))
-    half = removed.scaled(0.5)
-    methods = next_losses(model, window, found, {"half": half, "removed": removed})
-    losses = methods["removed"]
-    _, edited = edited_one_by_one(model, window, found, removed)
-    _, clean = edited_one_by_one(model, window, found, removed.scaled(1.0))
-    torch.testing.assert_close(losses.edited, edited, atol=1e-3, rtol=1e-4, equal_nan=True)
-    torch.testing.assert_close(losses.clean, clean, atol=1e-3, rtol=1e-4, equal_nan=True)
-    assert (edited - clean)[removed.any].abs().nanmean() > 0.01
-    _, edited = edited_one_by_one(model, window, found, half)
-    torch.testing.assert_close(methods["half"].edited, edited, atol=1e-3, rtol=1e-4, equal_nan=True)
-
-
-def test_values_are_averaged_text_by_text(found, cases):
-    values = found.row[cases.token].float()
-    values[0] = torch.nan
-    assert deactivation.by_text(found, cases, values) == found.row.unique().tolist()
 
 
 def test_the_model_is_as_it_was_afterwards(model, window, found, cases):

@@ -1,10 +1,7 @@
 """Groups of predecessors, counted by hand and held against plain loops."""
 
-from itertools import combinations
-
 import pytest
 import torch
-from scipy.stats import mannwhitneyu
 
 from reproductions.common.activations import Reader
 from reproductions.common.held_out import Excerpt
@@ -14,11 +11,7 @@ from reproductions.feature_flow.groups import (
     GROUPS,
     MLP,
     RES,
-    Cases,
     active_cases,
-    also_seen,
-    changing,
-    differences,
     held_out_texts,
     sample,
     sampled_targets,
@@ -43,12 +36,6 @@ def window(model):
 @pytest.fixture(scope="module")
 def found(model, window):
     return sample(model, [window], tiny_texts(), per_text=3)[0]
-
-
-def made(*sightings: tuple[int, int]) -> Cases:
-    """Cases of (latent, group), each at a token of its own."""
-    targets, group = torch.tensor(sightings).T
-    return Cases(torch.arange(len(targets)), targets, group)
 
 
 def test_a_window_is_four_sites_of_one_layer(window):
@@ -122,41 +109,6 @@ def test_random_matches_fire_about_as_often_and_are_never_the_match(monkeypatch)
         assert getattr(drawn, module).best.isnan().all()
 
 
-def test_scores_of_groups_are_compared_latent_by_latent():
-    """Latents 0 to 9 in RES, 10 to 19 in MLP, some seen twice; s^(R) separates them, s^(M) does not."""
-    sightings = [(latent, RES if latent < 10 else MLP) for latent in range(20)] + [(0, RES), (1, RES)]
-    fit = torch.arange(20.0, 0.0, -1.0)
-    level = torch.ones(20)
-    indices = torch.zeros(20, 1, dtype=torch.long)
-    predecessors = Predecessors(*(Matches(scores[:, None], indices, 20) for scores in (fit, level, -fit)))
-    found = {each.score: each for each in differences(made(*sightings), predecessors, least=10)}
-    assert [found[module].auc for module in MODULES] == [1.0, 0.5, 0.0]
-    assert found["residual"].groups == (RES, MLP) and found["residual"].n == (10, 10)
-    assert found["residual"].p == mannwhitneyu(range(10, 20), range(10), method="asymptotic").pvalue < 0.001
-    assert found["mlp"].p == 1 and found["attention"].effect == 0.5
-    assert differences(made(*sightings), predecessors, least=11) == []
-
-
-def test_changing_groups_counts_pairs_of_sightings():
-    cases = made((0, 1), (0, 1), (0, 2), (1, 3), (1, 3), (2, 0))
-    found = changing(cases)
-    pairs = {0: [1, 1, 2], 1: [3, 3]}
-    share = [
-        sum(a != b for a, b in combinations(seen, 2)) / len(list(combinations(seen, 2))) for seen in pairs.values()
-    ]
-    assert found.same_latent == pytest.approx(sum(share) / 2) and found.n == 2
-    assert found.any_latents == pytest.approx(1 - (4 + 1 + 4) / 25)
-    across = changing(made((0, 1), (0, 1)), made((0, 1), (0, 2), (7, 5)))
-    assert across.same_latent == pytest.approx(0.5) and across.n == 1
-    assert changing(made((0, 1), (1, 1))).n == 0
-
-
-def test_also_seen_is_a_conditional_share_of_latents():
-    seen = also_seen(made((0, RES), (0, MLP), (0, MLP), (1, RES), (2, MLP)))
-    assert seen[RES, MLP] == 0.5 and seen[MLP, RES] == 0.5 and seen[RES, RES] == 1 and seen[RES, ATT] == 0
-    assert seen[ATT].isnan().all()
-
-
 def test_targets_are_sampled_up_to_so_many_a_token(found):
     cases = active_cases(found, random_predecessors())
     few = sampled_targets(cases, 2, torch.Generator().manual_seed(0))
@@ -173,3 +125,11 @@ def test_texts_are_drawn_from_each_kind(model):
     texts = held_out_texts(model, excerpts, 4)
     assert texts.kinds == ("prose",) * 4 + ("technical",) * 3
     assert texts.tokens.shape == (7, 128)
+
+
+def test_no_text_is_dealt_twice():
+    texts = tiny_texts(12)
+    hands = texts.dealt(3)
+    assert [hand.kinds for hand in hands] == [("prose", "prose", "technical", "technical")] * 3
+    rows = [tuple(row) for hand in hands for row in hand.tokens.tolist()]
+    assert sorted(rows) == sorted(map(tuple, texts.tokens.tolist()))

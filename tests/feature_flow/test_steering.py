@@ -138,9 +138,6 @@ def test_texts_are_scored_by_the_words_that_did_not_choose(theme):
     scoring = 10 + torch.tensor(theme.scoring)
     texts = torch.stack([torch.cat([scoring[:2], torch.tensor([900, 901])]), 10 + torch.tensor(theme.choosing[:4])])
     assert theme.hits(texts).tolist() == [0.5, 0.0]
-    cosines = theme.vocabulary.places[texts[0] - 10] @ theme.centroid
-    torch.testing.assert_close(theme.closeness(texts)[0], cosines.mean())
-    assert theme.closeness(torch.tensor([[1, 2]])).tolist() == [0.0]
 
 
 def test_a_graph_is_followed_across_gaps_by_the_largest_cosine(windows, dictionaries):
@@ -182,11 +179,7 @@ def test_what_is_added_is_the_sum_of_rows_weighted_by_layer(windows, dictionarie
     torch.testing.assert_close(plain.vectors[site], rows[1] + rows[2])
     folded = along("graph", flow, dictionaries, {name: torch.arange(float(LATENTS)) for name in flow})
     torch.testing.assert_close(folded.vectors[site], rows[1] + 2 * rows[2])
-    assert plain.scheduled(steering.constant, 5).vectors[site].equal(plain.vectors[site])
-    fading = plain.scheduled(steering.exponential, 5).vectors[site]
-    torch.testing.assert_close(fading, math.exp(-0.05 * 3) * plain.vectors[site])
-    sinking = plain.scheduled(steering.linear, 5).vectors[site]
-    torch.testing.assert_close(sinking, (1 - 0.9 * 3 / 5) * plain.vectors[site])
+    assert plain.norm == pytest.approx(math.sqrt(sum(row.square().sum().item() for row in plain.vectors.values())))
 
 
 def test_controls_add_as_much_at_each_site(windows, dictionaries):
@@ -236,13 +229,13 @@ def test_every_steering_is_as_strong_as_the_divergence_asks(model, windows, dict
     both = [along("graph", flow, dictionaries), along("layer", at_layer(flow, 1), dictionaries)]
     divergence, editor = Divergence(model, PROMPTS), amplifier(both)
     targets = (0.05, 0.1)
-    strengths = matched_strengths(divergence, editor, 2, targets)
+    strengths = matched_strengths(divergence, editor, torch.tensor([10.0, 3.0]), targets)
     assert strengths.shape == (2, 2) and strengths.isfinite().all()
     for number in range(2):
         found = divergence(editor([number] * 2, strengths[number], divergence.n_prompts), 2)
         torch.testing.assert_close(found, torch.tensor(targets), rtol=0.035, atol=0)
     nothing = suppressor([{windows[0].after.site: []}], dictionaries)
-    assert matched_strengths(divergence, nothing, 1, targets).isnan().all()
+    assert matched_strengths(divergence, nothing, torch.tensor([10.0]), targets).isnan().all()
 
 
 def test_the_expected_mass_is_the_probability_of_the_scoring_words(model, windows, dictionaries, theme):
@@ -260,6 +253,25 @@ def test_the_expected_mass_is_the_probability_of_the_scoring_words(model, window
     steered = mass([theme], Steered(editor, (0, 0), torch.tensor([0.0, 8.0])))
     torch.testing.assert_close(steered[0], clean[0])
     assert steered.shape == (2, 1) and (steered[1] - clean[0]).abs() > 1e-4
+
+
+def test_what_is_left_of_a_theme_is_its_mass_beside_the_clean_model(model, windows, dictionaries, theme):
+    mass = ExpectedMass(model, PROMPTS)
+    editor = amplifier([along("graph", flow_of(windows), dictionaries)])
+    steered = Steered(editor, (0, 0), torch.tensor([0.0, 8.0]))
+    found = mass.left(theme, steered)
+    torch.testing.assert_close(found.share, mass([theme], steered)[:, 0] / mass([theme])[0, 0], rtol=1e-4, atol=1e-5)
+    divergences = []
+    for prompt in PROMPTS:
+        tokens = model.to_tokens(prompt)
+        for _ in range(effects.AHEAD + 1):
+            clean = unembed(model, final_states(model, tokens))[0, -1].log_softmax(-1)
+            edited = unembed(model, final_states(model, tokens, steered.edits(torch.tensor([1]))))[0, -1]
+            divergences.append((clean.exp() * (clean - edited.log_softmax(-1))).sum())
+            tokens = torch.cat([tokens, clean.argmax().view(1, 1)], dim=1)
+    torch.testing.assert_close(found.divergence, torch.stack([torch.tensor(0.0), torch.stack(divergences).mean()]))
+    torch.testing.assert_close(found.score[1], (1 - found.share[1]) * torch.exp(-found.divergence[1]))
+    torch.testing.assert_close(found.taken[1], -found.share[1].log2())
 
 
 def test_texts_are_written_by_the_steered_model(model, windows, dictionaries):
@@ -295,11 +307,9 @@ def test_surprise_is_the_mean_loss_behind_the_prompt(model):
         torch.testing.assert_close(found[1, number, 2], plain, rtol=1e-4, atol=1e-4)
 
 
-def test_strange_text_is_incoherent_and_repeats_are_not_distinct():
+def test_strange_text_is_incoherent():
     clean = torch.tensor([1.0, 3.0])
     assert effects.coherence(torch.tensor([1.0, 2.0, 2.0 + math.log(2)]), clean).tolist() == pytest.approx([1, 1, 0.5])
-    texts = torch.tensor([[1, 2, 3, 4, 5], [7, 7, 7, 7, 7], [1, 2, 1, 2, 1]])
-    assert effects.distinct_pairs(texts).tolist() == [1.0, 0.25, 0.5]
 
 
 def test_behaviour_is_more_of_the_theme_than_other_prompts_bring(model, theme):
@@ -307,9 +317,8 @@ def test_behaviour_is_more_of_the_theme_than_other_prompts_bring(model, theme):
     assert baseline.others.shape == (20, effects.WRITTEN)
     full = 10 + torch.tensor(theme.scoring)[torch.arange(effects.WRITTEN) % len(theme.scoring)]
     texts = torch.stack([full, torch.full_like(full, 900)])[:, None, None].expand(2, 2, 1, -1)
-    scores = Scores.of(model, theme, PROMPTS, texts, baseline)
-    assert scores.behaviour[0].eq(1).all() and scores.behaviour[1].eq(0).all()
-    assert torch.equal(scores.amplified, scores.behaviour * scores.coherence)
-    assert scores.suppressed[0].eq(0).all() and torch.equal(scores.suppressed[1], scores.coherence[1])
-    assert baseline.about(theme.hits, baseline.others).mean() <= 0.05
-    assert baseline.about(theme.closeness, texts)[0].eq(1).all()
+    behaviour = baseline.about(theme, texts)
+    assert behaviour[0].eq(1).all() and behaviour[1].eq(0).all()
+    assert baseline.about(theme, baseline.others).mean() <= 0.05
+    scores = Scores(behaviour, torch.full_like(behaviour, 0.5))
+    assert scores.amplified[0].eq(0.5).all() and scores.amplified[1].eq(0).all()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import Weights
+from reproductions.feature_flow import transitions
 from reproductions.feature_flow.matching import (
     NONE,
     Matches,
@@ -18,7 +19,7 @@ from reproductions.feature_flow.matching import (
     top_matches,
     typical_activations,
 )
-from reproductions.feature_flow.transitions import OWN, Explained, TransitionMap, explained
+from reproductions.feature_flow.transitions import OWN, TransitionMap, Values, explained
 
 D, LATENTS, K = 32, 40, 3
 
@@ -76,28 +77,45 @@ def test_folding_turns_typical_activations_into_typical_activations() -> None:
     assert transition(torch.ones(1, 3)).tolist() == [[10, 3, 0]]
 
 
+def values(a: Tensor, b: Tensor, texts: int = 4) -> Values:
+    """Equally long texts, one behind the other."""
+    return Values(a, b, torch.arange(len(a)) * texts // len(a))
+
+
 def test_the_identity_between_equal_autoencoders_explains_exactly_what_the_autoencoder_does() -> None:
     sae = autoencoder()
     x = rows(sae, noise=0.5)
     identity = TransitionMap.forward(matches([[i] for i in range(LATENTS)], LATENTS))
-    found = explained({"identity": identity}, sae, sae, zip(x.split(60), x.split(60), strict=True))
+    found = explained({"identity": identity}, sae, sae, values(x, x))
     rebuilt = sae(x)
     expected = 1 - (x - rebuilt).double().square().sum() / (x - x.mean(0)).double().square().sum()
-    own = found[OWN].activations
-    assert found["identity"] == Explained(activations=own, reconstruction=1.0)
-    assert own == pytest.approx(expected.item(), abs=1e-6)
-    assert 0.3 < own < 0.999
+    assert torch.equal(found["identity"], found[OWN])
+    assert found[OWN].mean().item() == pytest.approx(expected.item(), abs=1e-6)
+    assert 0.3 < expected < 0.999
 
 
-def test_the_size_of_the_batches_does_not_matter() -> None:
+def test_each_text_has_its_own_share_and_their_mean_is_that_of_all_tokens() -> None:
     a, b = autoencoder(0), autoencoder(1)
     x_a, x_b = rows(a), rows(b)
+    transition = TransitionMap.forward(top_matches(a.W_dec, b.W_dec))
+    text = torch.arange(200) // 71  # two texts of 71 tokens, one of 58
+    found = explained({"top": transition}, a, b, Values(x_a, x_b, text))["top"]
+    missed = (x_b - b.decode(transition(a.encode(x_a)))).double().square().sum(1)
+    variance = (x_b - x_b.mean(0)).double().square().sum()
+    for number in range(3):
+        assert found[number].item() == pytest.approx(1 - (3 * missed[text == number].sum() / variance).item(), abs=1e-6)
+    assert found.mean().item() == pytest.approx(1 - (missed.sum() / variance).item(), abs=1e-6)
+
+
+def test_the_size_of_the_batches_does_not_matter(monkeypatch) -> None:
+    a, b = autoencoder(0), autoencoder(1)
+    pairs = values(rows(a), rows(b))
     maps = {"top": TransitionMap.forward(top_matches(a.W_dec, b.W_dec))}
-    whole = explained(maps, a, b, [(x_a, x_b)])
-    parts = explained(maps, a, b, zip(x_a.split(7), x_b.split(7), strict=True))
+    whole = explained(maps, a, b, pairs)
+    monkeypatch.setattr(transitions, "TOKENS_AT_ONCE", 7)
+    parts = explained(maps, a, b, pairs)
     for name in (OWN, "top"):
-        assert parts[name].activations == pytest.approx(whole[name].activations, abs=1e-6)
-        assert parts[name].reconstruction == pytest.approx(whole[name].reconstruction, abs=1e-6)
+        torch.testing.assert_close(parts[name], whole[name], atol=1e-6, rtol=1e-6)
 
 
 def test_a_shuffled_and_rescaled_site_is_predicted_by_matching_and_folding_and_not_by_a_random_map() -> None:
@@ -117,20 +135,18 @@ def test_a_shuffled_and_rescaled_site_is_predicted_by_matching_and_folding_and_n
         "permutation": TransitionMap.forward(hungarian(a.W_dec, b.W_dec)).folded(*typical),
         "random": TransitionMap.forward(drawn).folded(*typical),
     }
-    found = explained(maps, a, b, [(x_a, x_b)])
-    assert found["folded"].activations == pytest.approx(found[OWN].activations, abs=0.02)
-    assert found["folded"].reconstruction > 0.98
+    found = {name: shares.mean().item() for name, shares in explained(maps, a, b, values(x_a, x_b)).items()}
+    assert found["folded"] == pytest.approx(found[OWN], abs=0.02)
     assert found["permutation"] == found["folded"]
-    assert found["random"].activations < 0.2 < found["cosine"].activations < found["folded"].activations - 0.2
+    assert found["random"] < 0.2 < found["cosine"] < found["folded"] - 0.2
 
 
 def test_activations_of_different_tokens_are_refused() -> None:
-    sae = autoencoder()
     with pytest.raises(MatchingError, match="5 tokens"):
-        explained({}, sae, sae, [(torch.ones(5, D), torch.ones(6, D))])
+        Values(torch.ones(5, D), torch.ones(6, D), torch.zeros(5, dtype=torch.long))
 
 
 def test_where_nothing_varies_nothing_is_explained() -> None:
     sae = autoencoder()
     x = torch.zeros(4, D)
-    assert math.isnan(explained({}, sae, sae, [(x, x)])[OWN].activations)
+    assert not explained({}, sae, sae, values(x, x))[OWN].isfinite().any()
