@@ -67,9 +67,9 @@ def show_verdicts(
 def show_header(console: Console, plan: Plan) -> None:
     """Which paper, on which model, honestly named, in which profile."""
     paper = plan.reproduction.paper
-    console.print(Text.assemble((paper.title, "bold"), f" ({paper.id})"))
-    console.print(Text(f"{plan.model.title}; profile {plan.profile}"))
-    console.print(Text(plan.model.note.strip(), style="dim"))
+    _line(console, Text.assemble((paper.title, "bold"), f" ({paper.id})"))
+    _line(console, f"{plan.model.title}; profile {plan.profile}")
+    _line(console, plan.model.note.strip(), style="dim")
 
 
 def show_failure(console: Console, plan: Plan, outcome: Outcome, command: str) -> None:
