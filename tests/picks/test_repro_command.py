@@ -127,6 +127,14 @@ def test_help_and_refusals_come_at_once(arguments: list[str], code: int, says: s
     assert seconds < BUDGET
 
 
+def test_help_fits_a_terminal_and_tells_of_what_ends_a_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, done = _refused(root, "--help")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for told in ("--continue RUN takes it up again", "goes on, up to four times as long", "124 out of time"):
+        assert told in done.stdout
+
+
 def test_faulty_files_are_refused_without_a_traceback(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("claims.yml", "parameters.yml"):
         path = root / "reproductions" / "coin_flips" / name

@@ -252,11 +252,13 @@ def test_the_kernel_sees_a_clean_environment(ran: Any, monkeypatch: pytest.Monke
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     monkeypatch.setenv("PYTHONSTARTUP", "secret")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("KMP_BLOCKTIME", "5")
     code = """
 import os, sys
 from pathlib import Path
 assert "secret" not in os.environ.values()
 assert os.environ["HF_HUB_OFFLINE"] == "1" and os.environ["OMP_NUM_THREADS"] == "1"
+assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE" and os.environ["KMP_BLOCKTIME"] == "5"
 assert "intruder" not in globals()
 assert Path("papers").is_dir() and Path("reproductions").is_dir()
 assert sys.stdin is None or os.read(0, 1) == b""

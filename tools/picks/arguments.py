@@ -24,18 +24,17 @@ _ARXIV_URL = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
 
-DESCRIPTION = "Run a paper's reproduction on a small model and say, claim by claim, what was found."
+DESCRIPTION = "Run a paper's reproduction on a small model; say claim by claim what was found."
 EXAMPLES = """\
 examples:
   tools/repro --list
   tools/repro 2412.11965
-  tools/repro head_mapping --model smollm2-135m -p relation=country_capital
+  tools/repro head_mapping --model smollm2-135m -p relations=country_capital
   tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
-  tools/repro --continue runs/head_mapping/smollm2-135m/20261128T101500Z-full-3fa9
   tools/repro verify reproductions/*/results/*.json
 
-A run that is interrupted, killed or out of time keeps what its expensive steps
-found; --continue RUN takes it up again, with the parameters it was started with.
+A run that was interrupted, killed or out of time keeps what its expensive steps
+found; --continue RUN takes it up again, with what it was started with.
 Past its deadline a run that is getting on goes on, up to four times as long.
 
 exit codes: 0 finished, nothing below its record; 2 bad input; 3 a verdict fell

@@ -52,7 +52,7 @@ class Deadline:
     def _watch(self, over: threading.Event) -> None:
         begun = time.monotonic()
         while not over.wait(self._pause(time.monotonic() - begun)):
-            self.passed = self._verdict(time.monotonic() - begun, self.kernel.processor_seconds)
+            self.passed = self.verdict(time.monotonic() - begun, self.kernel.processor_seconds)
             if self.passed:
                 self.kernel.kill()
                 return
@@ -63,7 +63,7 @@ class Deadline:
             return self.limits.deadline - elapsed
         return max(0.0, min(TICK, self.limits.end - elapsed))
 
-    def _verdict(self, elapsed: float, cpu_s: float | None) -> str:
+    def verdict(self, elapsed: float, cpu_s: float | None) -> str:
         """Why the run must end now, `elapsed` seconds after its start; empty if it may go on."""
         deadline = _duration(self.limits.deadline)
         if elapsed >= self.limits.end:
