@@ -53,6 +53,8 @@ def run(plan: Plan, attempt: Attempt, progress: PlainProgress, cpu_s: float | No
     from picks.execution import execute  # slow to import; bad input is refused before
 
     folder = attempt.folder
+    saved = sum(step.cpu_s for step in attempt.taken_over())
+    limits = Limits(plan.seconds, plan.end, None if cpu_s is None else cpu_s - saved)
     state = RunState(folder / "state.json", started=attempt.started)
     begun = time.monotonic()
     ending = execute(
@@ -62,7 +64,7 @@ def run(plan: Plan, attempt: Attempt, progress: PlainProgress, cpu_s: float | No
         root=plan.root,
         state=state,
         progress=progress,
-        limits=Limits(plan.seconds, plan.end, cpu_s),
+        limits=limits,
     )
     record = None
     if ending.state == COMPLETE:

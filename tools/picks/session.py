@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from argparse import Namespace
@@ -70,9 +71,10 @@ def _how_to_go_on(attempt: Attempt) -> list[str]:
     steps = attempt.kept()
     if not steps:
         return ["  nothing is kept: none of its expensive steps had finished"]
+    command = shlex.join([PROGRAM, "--continue", report.shown_path(attempt.folder)])
     return [
         f"  kept: {', '.join(step.name for step in steps)}; everything else is computed again",
-        f"  to go on from the last finished step: {PROGRAM} --continue {report.shown_path(attempt.folder)}",
+        f"  to go on from the last finished step: {command}",
     ]
 
 
