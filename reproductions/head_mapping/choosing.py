@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from reproductions.common.stats import nan_mean, standard_error
-from reproductions.head_mapping.dynamic import dynamic_hits, template_scores
-from reproductions.head_mapping.findings import PROMOTED, agreement
-from reproductions.head_mapping.method import Heads, Pairs, static_hits
+from reproductions.head_mapping.dynamic import head_outputs
+from reproductions.head_mapping.findings import agreement
+from reproductions.head_mapping.method import Heads, Pairs, readout_hits
 from reproductions.head_mapping.reading import (
     CANDIDATES,
     PAPER,
@@ -87,19 +87,22 @@ def first_of_each(pairs: Pairs, relations: Sequence[bool], most: int = PAIRS) ->
     return pairs.select(torch.tensor(rows, dtype=torch.long, device=pairs.source.device))
 
 
+@torch.no_grad()
 def candidate_agreements(
     model: Any, pairs: Pairs, templates: Sequence[str], candidates: Sequence[Choice]
 ) -> list[list[float]]:
     """The agreement of static and dynamic scores without context, for each candidate: [candidate][relation]."""
     variants = {folded: Heads.of(model, replace(PAPER, fold_norms=folded)) for folded in (False, True)}
-    found = [dynamic_hits(model, list(variants.values()), pairs, template) for template in templates]
-    dynamic = {
-        folded: template_scores(pairs, [hits[place] for hits in found], context=False, sign=PROMOTED)
-        for place, folded in enumerate(variants)
-    }
-
-    def static(choice: Choice) -> Tensor:
+    outputs = [head_outputs(model, pairs.source, template)[1] for template in templates]
+    dynamic = {folded: torch.stack([_scores(heads, v, pairs) for v in outputs]) for folded, heads in variants.items()}
+    found = []
+    for choice in candidates:
         heads = replace(variants[choice.fold_norms], reading=reading_of(model, choice.reads))
-        return pairs.mean(static_hits(heads, pairs).promoted)
+        static = _scores(heads, heads.values(pairs.source), pairs)
+        found.append(agreement(static, dynamic[choice.fold_norms]))
+    return found
 
-    return [agreement(static(choice), dynamic[choice.fold_norms]) for choice in candidates]
+
+def _scores(heads: Heads, z: Tensor, pairs: Pairs) -> Tensor:
+    """The scores [R, L, H] of head outputs z [N, L, H, h]."""
+    return pairs.mean(readout_hits(heads, z, pairs.target, pairs.top_k, suppression=False).promoted)

@@ -51,7 +51,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class DynamicHits:
-    """Hits of one template, with and without context."""
+    """Hits of one template, with context (promotion only) and without."""
 
     with_context: Hits
     without_context: Hits
@@ -59,17 +59,26 @@ class DynamicHits:
 
 @torch.no_grad()
 def dynamic_hits(model: Any, variants: Sequence[Heads], pairs: Pairs, template: str) -> list[DynamicHits]:
-    """Hits of one template, measured on the running model, for each variant of the matrices that its outputs meet.
-
-    A source that several relations share runs once.
-    """
-    sources, of_pair = pairs.source.unique(return_inverse=True)
-    with HeadReader(model) as reader:
-        z, v = reader.read(Prompt.of(template, model.tokenizer), sources[:, None])
+    """Hits of one template, measured on the running model, for each variant of the matrices that its outputs meet."""
+    z, v = head_outputs(model, pairs.source, template)
     return [
-        DynamicHits(*(readout_hits(heads, out[of_pair], pairs.target, pairs.top_k) for out in (z, v)))
+        DynamicHits(
+            with_context=readout_hits(heads, z, pairs.target, pairs.top_k, suppression=False),
+            without_context=readout_hits(heads, v, pairs.target, pairs.top_k),
+        )
         for heads in variants
     ]
+
+
+def head_outputs(model: Any, source: Tensor, template: str) -> tuple[Tensor, Tensor]:
+    """What heads output at the end of a template, and for its source alone, for sources [N]: each [N, L, H, h].
+
+    A source that stands there several times runs once.
+    """
+    distinct, place = source.unique(return_inverse=True)
+    with HeadReader(model) as reader:
+        z, v = reader.read(Prompt.of(template, model.tokenizer), distinct[:, None])
+    return z[place], v[place]
 
 
 class HeadReader(Hooked):
@@ -102,6 +111,7 @@ class HeadReader(Hooked):
         run = self.model.original_model.base_model
         tokens = prompt.fill(sources)
         shared, own = tokens[:1, : len(prompt.before)], tokens[:, len(prompt.before) :]
+        self._source_at = -1
         before = run(shared, use_cache=True).past_key_values if shared.shape[1] else None
         self._source_at = sources.shape[1] - 1
         parts = []

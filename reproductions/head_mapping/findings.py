@@ -20,7 +20,12 @@ from reproductions.common.metrics import Metric, difference_of, mean_of, plain, 
 from reproductions.common.stats import nan_mean, pearson, spearman
 from reproductions.head_mapping.ablation import Ablation
 from reproductions.head_mapping.dynamic import DynamicHits, template_scores
-from reproductions.head_mapping.groups import Grouping
+from reproductions.head_mapping.groups import (
+    group_similarity,
+    overlap_similarity,
+    relation_similarity,
+    self_differences,
+)
 from reproductions.head_mapping.method import IMPLEMENTS, Hits, Pairs
 from reproductions.head_mapping.relations import Relation
 from reproductions.head_mapping.salient import Describability
@@ -136,23 +141,19 @@ def _held_out(scores: Scores) -> list[list[float]]:
     return found
 
 
-def reading_metrics(
-    scores: Scores, paper: Scores, readings: Mapping[str, Hits], counted: Sequence[bool]
-) -> list[Metric]:
+def reading_metrics(scores: Scores, paper: Scores, embedding: Hits, counted: Sequence[bool]) -> list[Metric]:
     """The paper's own reading beside the chosen one, and what its first MLP gains over the embedding.
 
-    paper: the scores of the paper's reading; readings: the static hits of "embedding" and "sum", without gains too.
+    paper: the scores of the paper's reading; embedding: static hits of that reading, without gains too.
     """
-    dynamic = paper.phi_dynamic(context=False)
     own = paper.agreement(False)
-    other = {name: agreement(paper.pairs.mean(hits.promoted), dynamic) for name, hits in readings.items()}
+    other = agreement(paper.pairs.mean(embedding.promoted), paper.phi_dynamic(context=False))
     found = {
         "r_paper_reading": own,
         "r_paper_reading_shuffled": paper.null(False),
         "rho_paper_reading": paper.agreement(False, correlate=spearman_nonzero),
-        "r_embedding": other["embedding"],
-        "r_sum": other["sum"],
-        "mlp_gain": less(own, other["embedding"]),
+        "r_embedding": other,
+        "mlp_gain": less(own, other),
         "reading_gain": less(scores.agreement(False), own),
     }
     return [mean_of(name, only(values, counted)) for name, values in found.items()]
@@ -199,16 +200,22 @@ def _heads_each(phi: Tensor) -> list[float]:
     return (phi >= IMPLEMENTS).sum((1, 2)).double().tolist()
 
 
-def group_metrics(relations: Grouping, overlap: Grouping, weights: Grouping) -> list[Metric]:
+def group_metrics(scores: Scores, group_size: int) -> list[Metric]:
     """Whether heads that share a W_V are more alike than others of their layer, over layers that have both kinds.
 
-    Likeness is that of the scores, that of the sets of relations with any score, and that of the matrices themselves.
+    Likeness is that of the scores, or that of the sets of relations with any score. That a head's scores on one half of
+    the pairs are more like its own on the other half than like its neighbours' is what the comparison must be able to
+    see.
     """
+    phi = scores.phi()
+    likeness = group_similarity(relation_similarity(phi), group_size)
+    overlap = group_similarity(overlap_similarity(phi), group_size, permutations=0)
+    first, second = (scores.phi(rows=rows) for rows in scores.pairs.halves(scores.seeds[0]))
     return [
-        mean_of("group_difference", relations.differences),
+        mean_of("group_difference", likeness.differences),
         mean_of("group_difference_overlap", overlap.differences),
-        mean_of("group_difference_weights", weights.differences),
-        plain("group_p_value", relations.p_value, relations.n_layers),
+        mean_of("self_difference", self_differences(first, second)),
+        plain("group_p_value", likeness.p_value, likeness.n_layers),
     ]
 
 

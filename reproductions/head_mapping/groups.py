@@ -31,14 +31,25 @@ class Grouping:
         return len(known(self.differences))
 
 
-def relation_similarity(phi: Tensor) -> Tensor:
+def relation_similarity(phi: Tensor, other: Tensor | None = None) -> Tensor:
     """Cosine of the heads' score vectors over relations, phi [R, L, H], inside each layer: [L, H, H].
 
-    NaN for a pair in which a head implements nothing at all.
+    With `other` [R, L, H] of the heads' vectors in phi and in that. NaN for a pair with a head that implements nothing.
     """
-    vectors = phi.permute(1, 2, 0)  # [L, H, R]
-    unit = vectors / vectors.norm(dim=-1, keepdim=True)  # 0 / 0 = NaN marks the silent heads
-    return unit @ unit.transpose(1, 2)
+    one, two = (_unit(scores.permute(1, 2, 0)) for scores in (phi, phi if other is None else other))  # [L, H, R]
+    return one @ two.transpose(1, 2)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=-1, keepdim=True)  # 0 / 0 = NaN marks the silent heads
+
+
+def self_differences(first: Tensor, second: Tensor) -> list[float]:
+    """For each layer, how much more alike a head is to itself than to the others, in two measurements [R, L, H]."""
+    similarity = relation_similarity(first, second)
+    itself = torch.eye(similarity.shape[1], dtype=torch.bool, device=similarity.device)
+    own, others = (similarity.masked_fill(~kept, math.nan).nanmean((1, 2)) for kept in (itself, ~itself))
+    return (own - others).tolist()
 
 
 def overlap_similarity(phi: Tensor) -> Tensor:

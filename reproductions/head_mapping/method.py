@@ -17,7 +17,7 @@ Shapes: N pairs, L layers, H heads, G key-value heads, d = d_model, h = d_head, 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ SCREEN = 256  # tokens that every pair's target is compared with first; most pai
 FIRST_BLOCK = 1024  # tokens looked at next for the pairs that are left
 LATER_BLOCK = 4096  # tokens a step from then on, or fewer:
 MOST_LOGITS = 2**25  # logits held at once, 128 MiB
+
+Compare = Callable[..., Tensor]  # torch.gt or torch.lt
 
 
 @dataclass(frozen=True)
@@ -190,20 +192,23 @@ def _derangement(n: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Hits:
-    """For each pair and head, whether the target is among the k most promoted (or suppressed) tokens: [N, L, H]."""
+    """For each pair and head, whether the target is among the k most promoted (or suppressed) tokens: [N, L, H].
+
+    Where only promotion was asked for, nothing counts as suppressed.
+    """
 
     promoted: Tensor
     suppressed: Tensor
 
 
 @torch.no_grad()
-def static_hits(heads: Heads, pairs: Pairs) -> Hits:
+def static_hits(heads: Heads, pairs: Pairs, *, suppression: bool = True) -> Hits:
     """Hits from the parameters alone, for all heads."""
-    return readout_hits(heads, heads.values(pairs.source), pairs.target, pairs.top_k)
+    return readout_hits(heads, heads.values(pairs.source), pairs.target, pairs.top_k, suppression=suppression)
 
 
 @torch.no_grad()
-def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor) -> Hits:
+def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor, *, suppression: bool = True) -> Hits:
     """Hits of head outputs z [N, L, H, h] read through W_O and W_U, for targets [N] and k [N].
 
     Nothing that saves time changes a score. A pair is settled once k tokens lie above its target and k below. Which
@@ -213,7 +218,7 @@ def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor) -> Hits
     """
     n, n_layers, n_heads, _ = z.shape
     above = torch.empty(n_layers * n_heads, n, dtype=torch.long, device=z.device)  # tokens that get more
-    below = torch.empty_like(above)  # tokens that get less; both are exact wherever they are below k
+    below = torch.full_like(above, heads.W_U.shape[1])  # tokens that get less; both are exact wherever they are below k
     wanted = torch.empty(above.shape, dtype=z.dtype, device=z.device)  # the target's own logit
     target_columns = heads.W_U.T[target]  # [N, d]
     screen = extreme_tokens(heads.W_U)
@@ -224,9 +229,13 @@ def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor) -> Hits
         z_head, W_O = z[:, layer, head], heads.W_O[layer, head]
         out = z_head @ W_O  # [N, d]
         wanted[i] = torch.linalg.vecdot(out, target_columns)
-        above[i], below[i] = _count(z_head @ (W_O @ columns), wanted[i], column)
-        left.append(out[_open(above[i], below[i], top_k)])
-    _settle(torch.cat(left), heads.W_U, above, below, wanted, target, top_k)
+        logits = z_head @ (W_O @ columns)
+        above[i] = _count(torch.gt, logits, wanted[i], column)
+        if suppression:
+            below[i] = _count(torch.lt, logits, wanted[i], column)
+        left.append(out[_open((above[i], below[i]), top_k)])
+    counts = {torch.gt: above, torch.lt: below} if suppression else {torch.gt: above}
+    _settle(torch.cat(left), heads.W_U, counts, wanted, target, top_k)
     return Hits(*((count < top_k).T.unflatten(1, (n_layers, n_heads)) for count in (above, below)))
 
 
@@ -244,29 +253,30 @@ def _place(token: Tensor, among: Tensor) -> Tensor:
 
 
 def _settle(
-    out: Tensor, W_U: Tensor, above: Tensor, below: Tensor, wanted: Tensor, target: Tensor, top_k: Tensor
+    out: Tensor, W_U: Tensor, counts: Mapping[Compare, Tensor], wanted: Tensor, target: Tensor, top_k: Tensor
 ) -> None:
-    """Count anew, over all tokens, for the open places of above and below [LH, N], of head outputs out [M, d]."""
-    head, pair = _open(above, below, top_k).nonzero(as_tuple=True)
-    above[head, pair] = below[head, pair] = 0
+    """Count anew, over all tokens, for the open places of counts [LH, N], of which out [M, d] are the head outputs."""
+    head, pair = _open(counts.values(), top_k).nonzero(as_tuple=True)
+    for count in counts.values():
+        count[head, pair] = 0
     start, size = 0, FIRST_BLOCK
     while start < W_U.shape[1] and len(out):
         stop = start + max(1, min(size, MOST_LOGITS // len(out)))
-        more, less = _count(out @ W_U[:, start:stop], wanted[head, pair], target[pair] - start)
-        above[head, pair] += more
-        below[head, pair] += less
-        still = _open(above[head, pair], below[head, pair], top_k[pair])
+        logits = out @ W_U[:, start:stop]  # [M, B]
+        for compare, count in counts.items():
+            count[head, pair] += _count(compare, logits, wanted[head, pair], target[pair] - start)
+        still = _open([count[head, pair] for count in counts.values()], top_k[pair])
         out, head, pair = out[still], head[still], pair[still]
         start, size = stop, LATER_BLOCK
 
 
-def _open(above: Tensor, below: Tensor, top_k: Tensor) -> Tensor:
+def _open(counts: Iterable[Tensor], top_k: Tensor) -> Tensor:
     """Where the counts do not yet say whether the target is among the first or the last k."""
-    return (above < top_k) | (below < top_k)
+    return torch.stack([count < top_k for count in counts]).any(0)
 
 
-def _count(logits: Tensor, wanted: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
-    """How many of logits [N, B] lie above and below wanted [N], leaving out the target's own column where it is here.
+def _count(compare: Compare, logits: Tensor, wanted: Tensor, column: Tensor) -> Tensor:
+    """How many of logits [N, B] lie beyond wanted [N], leaving out the target's own column where it is here.
 
     The target's logit was computed along another route and may differ from its entry in the last bit; counted against
     itself it would lose half of its first places.
@@ -274,8 +284,7 @@ def _count(logits: Tensor, wanted: Tensor, column: Tensor) -> tuple[Tensor, Tens
     inside = ((column >= 0) & (column < logits.shape[1])).nonzero().squeeze(1)
     logits[inside, column[inside]] = wanted[inside]
     flags = torch.empty_like(logits)  # comparing into floats and summing those is several times faster than into bools
-    above, below = (compare(logits, wanted[:, None], out=flags).sum(1).long() for compare in (torch.gt, torch.lt))
-    return above, below
+    return compare(logits, wanted[:, None], out=flags).sum(1).long()
 
 
 def testable(relations: Mapping[str, Relation], tokenizer: Any, least: int = 30) -> dict[str, Relation]:

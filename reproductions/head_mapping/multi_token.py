@@ -43,7 +43,7 @@ class MultiToken:
 def multi_token_agreements(
     model: Any, heads: Heads, relations: Mapping[str, Relation], scores: Scores, templates: Sequence[str], *, most: int
 ) -> list[MultiToken]:
-    """The agreement (without context) for every relation with enough subjects of several tokens."""
+    """The agreement (without context) for every relation with enough subjects, of which `most` are taken at most."""
     longer = {name: multi_token_sources(relation, model.tokenizer)[:most] for name, relation in relations.items()}
     prompts = [Prompt.of(template, model.tokenizer) for template in templates]
     found = []
@@ -97,7 +97,7 @@ def _dynamic_hits(
         for own in groups
     ]
     target = torch.tensor([subjects[i].target_id for i in order], device=device).repeat(len(prompts))
-    hits = readout_hits(heads, torch.cat(values), target, torch.full_like(target, top_k)).promoted
+    hits = readout_hits(heads, torch.cat(values), target, torch.full_like(target, top_k), suppression=False).promoted
     back = torch.tensor(order, device=device).argsort()
     return hits.unflatten(0, (len(prompts), -1))[:, back]
 

@@ -26,8 +26,8 @@ SHORTEST_STEM = 3
 FREQUENT = 16384  # tokens among which salient tokens and the largest entries of M are compared
 CHUNK = 8192  # tokens whose source vectors are held at once
 ROWS = 128  # sources whose entries of M are held at once
-NULL_SEEDS = (0, 1, 2)  # of the permuted heads that set the threshold
-CONTROL_SEED = 3  # of those that are held against it
+NULL_SEEDS = (0, 1)  # of the permuted heads that set the threshold
+CONTROL_SEED = 2  # of those that are held against it
 
 Place = tuple[int, int]  # (layer, head)
 

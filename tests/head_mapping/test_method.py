@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from reproductions.head_mapping.method import Heads, Pairs, best_relation, norm_gain, readout_hits, static_hits
+from reproductions.head_mapping import method
+from reproductions.head_mapping.method import (
+    Heads,
+    Pairs,
+    best_relation,
+    extreme_tokens,
+    norm_gain,
+    readout_hits,
+    static_hits,
+)
+from reproductions.head_mapping.reading import Choice
 from reproductions.head_mapping.relations import Relation
 from tests.head_mapping.tiny import VOCABULARY, tiny_gemma, tiny_gpt2, tiny_llama, word_tokenizer
 
@@ -54,7 +64,7 @@ def two_heads() -> Heads:
     """d = 4, V = 4, E = U = 1: head 0 copies every token, head 1 maps token i to i + 1."""
     W_V = torch.eye(4).expand(1, 2, 4, 4).clone()
     W_O = torch.stack([torch.eye(4), torch.eye(4).roll(1, dims=1)])[None]
-    return Heads(W_V, W_O, torch.eye(4), torch.eye(4), lambda e: e)
+    return Heads(W_V, W_O, torch.eye(4), torch.eye(4), lambda tokens: (torch.eye(4)[tokens],))
 
 
 def test_a_hand_made_two_head_model_scores_what_it_was_made_to_do():
@@ -72,7 +82,7 @@ def test_the_target_is_not_counted_against_itself():
     n, d = 1100, 64
     E = torch.randn(n, d, generator=generator)
     E /= E.norm(dim=1, keepdim=True)  # every token is nearest to itself
-    heads = Heads(torch.eye(d)[None, None], torch.eye(d)[None, None], E, E.T, lambda e: e)
+    heads = Heads(torch.eye(d)[None, None], torch.eye(d)[None, None], E, E.T, lambda tokens: (E[tokens],))
     tokens = torch.arange(n)
     hits = readout_hits(heads, heads.values(tokens), tokens, torch.ones(n, dtype=torch.long))
     assert hits.promoted.all()
@@ -86,22 +96,29 @@ def test_ties_are_not_held_against_a_pair():
     assert hits.suppressed.all()
 
 
-@pytest.mark.parametrize("build", [tiny_llama, tiny_gemma])
-def test_the_sum_is_what_a_model_without_attention_in_layer_0_would_hand_on(build):
-    model, token = build(), torch.tensor([[11]])
-    zeroed = [("blocks.0.attn.hook_z", lambda z, hook: torch.zeros_like(z))]
-    seen = {}
-    keep = [("blocks.0.hook_resid_post", lambda x, hook: seen.update(resid_post=x.clone()))]
-    with model.hooks(fwd_hooks=zeroed + keep):
-        model.original_model(token)
-    summed = Heads.of(model, reads="sum").sources(token[0])[1]
-    torch.testing.assert_close(summed, seen["resid_post"][0], atol=1e-3, rtol=1e-3)
+@pytest.mark.parametrize("size", [1, 40, 5000])
+def test_scores_do_not_depend_on_how_many_tokens_are_looked_at_first(size, monkeypatch):
+    heads, pairs = Heads.of(tiny_llama()), random_pairs(200)
+    expected = static_hits(heads, pairs)
+    for name in ("SCREEN", "FIRST_BLOCK", "LATER_BLOCK"):
+        monkeypatch.setattr(method, name, size)
+    monkeypatch.setattr(method, "extreme_tokens", lambda W_U: extreme_tokens(W_U, size))
+    found = static_hits(heads, pairs)
+    assert torch.equal(found.promoted, expected.promoted)
+    assert torch.equal(found.suppressed, expected.suppressed)
 
 
-def test_a_head_that_reads_the_embedding_reads_it_in_every_layer():
-    model, pairs = tiny_llama(), random_pairs(20)
-    z = Heads.of(model, reads="embedding").values(pairs.source)
-    torch.testing.assert_close(z[:, 2, 3], model.W_E[pairs.source] @ model.W_V[2, 1])
+def test_promotion_alone_is_the_same_without_suppression():
+    heads, pairs = Heads.of(tiny_llama()), random_pairs(200)
+    both, one = static_hits(heads, pairs), static_hits(heads, pairs, suppression=False)
+    assert torch.equal(one.promoted, both.promoted)
+    assert not one.suppressed.any()
+
+
+def test_extreme_tokens_are_those_farthest_from_the_mean_column():
+    W_U = torch.randn(5, 40, generator=torch.Generator().manual_seed(0)) + 3
+    distance = (W_U - W_U.mean(1, keepdim=True)).norm(dim=0)
+    assert set(extreme_tokens(W_U, 7).tolist()) == set(distance.topk(7).indices.tolist())
 
 
 def test_grouped_heads_share_their_value_matrix():
@@ -124,7 +141,7 @@ def test_norm_gain_is_what_the_norm_multiplies_by(name):
 
 def test_folded_norms_give_the_scores_of_the_written_out_product():
     model, pairs = tiny_llama(), random_pairs(100)
-    heads, plain = Heads.of(model, fold_norms=True), Heads.of(model)
+    heads, plain = Heads.of(model, Choice(fold_norms=True)), Heads.of(model)
     layer, head = 2, 3
     x = plain.sources(pairs.source)[1]
     block = model.blocks[layer]
