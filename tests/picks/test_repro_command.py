@@ -52,7 +52,8 @@ def test_a_run_prints_a_verdict_a_claim(done: subprocess.CompletedProcess[str]) 
     assert done.returncode == 0, done.stderr
     assert "On the Fairness of Coins: A Study of Tossing (2501.08310)" in done.stdout
     assert "not the base one" in done.stdout
-    assert "1 reproduced, 1 not reproduced, 1 not tested of 3 claims: on this model, at this\nscale." in done.stdout
+    told = "1 fact holds, 1 cannot be told, 1 is not tested; 1 still holds after Holm's correction"
+    assert f"\n{told}: on this model, at this scale.\n" in done.stdout
     assert "Nothing is recorded" in done.stdout
     assert "\nrepro:2501.08310|nb:" in done.stdout
     assert done.stderr.count(" s\n") == 4
@@ -60,10 +61,10 @@ def test_a_run_prints_a_verdict_a_claim(done: subprocess.CompletedProcess[str]) 
 
 def test_a_piped_table_is_plain_and_80_columns_wide(done: subprocess.CompletedProcess[str]) -> None:
     assert "\x1b" not in done.stdout + done.stderr
-    table = done.stdout.partition("claim ")[2].partition("of 3 claims")[0]
+    table = done.stdout.partition("What the paper claims\n")[2].partition("\n\n")[0]
     assert max(map(len, table.splitlines())) <= 80
-    assert re.search(r"C1 .*0\.833 \[0\.8, 0\.9\] .*0\.433 +reproduced", table)
-    assert re.search(r"C3 .*–  not tested", table)
+    assert re.search(r"C1  holds +0\.83 \[0\.71, 0\.92\] share  control 0\.43  must be above 0\.5\n", table)
+    assert re.search(r"C3  not tested +takes fifty years\n", table)
 
 
 def test_json_is_the_record_and_nothing_else(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_faulty_files_are_refused_without_a_traceback(root: Path, capsys: pytest
     for name in ("claims.yml", "parameters.yml"):
         path = root / "reproductions" / "coin_flips" / name
         former = path.read_text()
-        path.write_text(former.replace("quick: 20", "quick: x").replace("relation", "relatoin"))
+        path.write_text(former.replace("quick: 20", "quick: x").replace("direction", "driection"))
         assert main(["coin_flips"], root) == 2
         assert str(path) in capsys.readouterr().err
         path.write_text(former)
@@ -158,16 +159,16 @@ def test_what_was_recorded_is_compared_and_listed(root: Path, capsys: pytest.Cap
     assert "parameters differ from the recorded run; not compared" in capsys.readouterr().out
     assert main(["--list"], root) == 0
     listed = capsys.readouterr().out
-    assert re.search(r"smollm2-135m +quick +about \d+ s +1 reproduced,", listed)
+    assert re.search(r"smollm2-135m +quick +about \d+ s +1 fact holds, 1 cannot be told", listed)
     assert re.search(r"smollm2-135m +full +up to 2 min +not recorded yet", listed)
 
 
 def test_a_verdict_below_its_record_has_an_exit_code_of_its_own(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _commit(root)
     main(["coin_flips", "--record"], root)
-    _change_record(root, lambda recorded: recorded["claims"][1].update(verdict="reproduced"))
+    _change_record(root, lambda recorded: recorded["claims"][1].update(verdict="holds"))
     assert main(["coin_flips"], root) == 3
-    assert "fell since the record: claim C2: reproduced → not reproduced" in capsys.readouterr().out
+    assert "fell since the record: claim C2: holds → cannot tell" in capsys.readouterr().out
     _change_record(root, lambda recorded: recorded["claims"][1].update(verdict="not tested"))
     assert main(["coin_flips"], root) == 0
     assert "changed since the record: claim C2" in capsys.readouterr().out
@@ -180,6 +181,19 @@ def test_a_number_that_moved_is_told(root: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["coin_flips"], root) == 0
     assert "changed since the record: heads: 0.5 → 0.833333" in capsys.readouterr().out
+
+
+def test_a_record_of_an_older_schema_is_not_compared_and_can_be_replaced(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _commit(root)
+    main(["coin_flips", "--record"], root)
+    _change_record(root, lambda recorded: recorded.update(schema=1))
+    capsys.readouterr()
+    assert main(["coin_flips", "--record"], root) == 0
+    assert "Not compared: " in capsys.readouterr().out
+    assert main(["coin_flips"], root) == 0
+    assert "As recorded" in capsys.readouterr().out
 
 
 def test_a_dirty_tree_is_refused_before_the_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

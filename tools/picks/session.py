@@ -109,7 +109,10 @@ def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespac
 
 def _changes(plan: Plan, found: Mapping[str, Any]) -> list[record.Change] | str:
     """What has changed since the record; in words, why it cannot be told."""
-    former = record.recorded(plan.reproduction, plan.model.name, plan.profile)
+    try:
+        former = record.recorded(plan.reproduction, plan.model.name, plan.profile)
+    except UserError as error:
+        return f"Not compared: {error}"
     if former is None:
         return "Nothing is recorded for this model and profile; not compared."
     if not record.comparable(found, former):
