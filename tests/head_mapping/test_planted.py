@@ -6,33 +6,31 @@ import pytest
 
 from reproductions.common.verdicts import HOLDS, POSITIVE
 from reproductions.head_mapping.method import Heads
-from tests.head_mapping.planted import SENTENCES, WRONG, planted_model, planted_pairs, prediction
+from tests.head_mapping.planted import SENTENCES, WRONG, planted_model, prediction
 
 
 @pytest.fixture(scope="module")
-def model():
+def planted():
     return planted_model()
 
 
-@pytest.fixture(scope="module")
-def pairs(model):
-    return planted_pairs(model)
-
-
-def test_planted_relations_are_found(model, pairs):
+def test_planted_relations_are_found(planted):
+    model, pairs = planted
     judgement = prediction(model, Heads.of(model), pairs, SENTENCES)
     assert judgement.verdict == HOLDS
     assert judgement.value > 0.7
 
 
 @pytest.mark.parametrize("fault", WRONG)
-def test_a_wrong_method_is_refused(model, pairs, fault):
+def test_a_wrong_method_is_refused(planted, fault):
+    model, pairs = planted
     judgement = prediction(model, WRONG[fault](Heads.of(model)), pairs, SENTENCES)
     assert judgement.verdict not in POSITIVE, (judgement.value, judgement.interval, judgement.reason)
 
 
-def test_labels_that_were_shuffled_are_refused(model, pairs):
+def test_labels_that_were_shuffled_are_refused(planted):
     """The static scores see another pair's target than the model is asked for."""
+    model, pairs = planted
     wrong = replace(pairs, target=pairs.shuffled(5).target)
     judgement = prediction(model, Heads.of(model), wrong, SENTENCES)
     assert judgement.verdict not in POSITIVE, (judgement.value, judgement.interval, judgement.reason)
