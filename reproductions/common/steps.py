@@ -1,8 +1,8 @@
 """Keeping what the expensive parts of a run found, so that a run that was interrupted can go on.
 
-The runner leaves `plan.json` in a run directory: `fingerprint`, a hash of all that numbers hang on, and `attempt`, how
-often the run was gone on with. A step's result is kept beside it: its tensors as `steps/<name>.safetensors`, the rest
-as `steps/<name>.json`, which is written last and holds the hash that makes the two valid.
+The runner leaves `plan.json` in a run directory: `fingerprint`, a hash of all that numbers depend on, and `attempt`,
+how often the run was gone on with. A step's result is kept beside it: its tensors as `steps/<name>.safetensors`, the
+rest as `steps/<name>.json`, which is written last and holds the hash that makes the two valid.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Going on with a run that was interrupted: what its directory keeps for that, and when it may be used.
 
-`plan.json`, written before the kernel starts, says what was asked, all that numbers hang on, and how often the run was
-gone on with. `steps/` holds what expensive parts found (`reproductions.common.steps`). A complete run keeps neither.
+`plan.json`, written before the kernel starts, says what was asked, all that numbers depend on, and how often the run
+was gone on with. `steps/` holds what expensive parts found (`reproductions.common.steps`). A complete run keeps neither.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from picks.plan import Plan
 from reproductions.common.files import sha256, write_json
 
 PLAN, STEPS, RESULTS = "plan.json", "steps", "results.json"
-KEYS = ("asked", "hangs_on", "fingerprint", "commit", "changes", "started", "attempt")
+KEYS = ("asked", "depends_on", "fingerprint", "commit", "changes", "started", "attempt")
 OUTPUTS = ("reported.json", "figures", "data")  # of an interrupted attempt, made anew
 NOT_CODE = ("results", "__pycache__")
 COMMON = Path(__file__).parents[2] / "reproductions" / "common"
@@ -74,7 +74,7 @@ def begin(plan: Plan, given: Mapping[str, str], folder: Path) -> Attempt:
         given: parameters as the command line gave them.
         folder: the run directory.
     """
-    hangs_on = what_numbers_hang_on(plan)
+    depends_on = what_numbers_depend_on(plan)
     content: dict[str, Any] = {
         "asked": {
             "paper": plan.reproduction.name,
@@ -83,8 +83,8 @@ def begin(plan: Plan, given: Mapping[str, str], folder: Path) -> Attempt:
             "device": plan.device,
             "parameters": dict(given),
         },
-        "hangs_on": hangs_on,
-        "fingerprint": _hash(hangs_on),
+        "depends_on": depends_on,
+        "fingerprint": _hash(depends_on),
         "commit": provenance.commit(plan.root),
         "changes": provenance.changes(plan.root),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,10 +112,10 @@ def go_on(plan: Plan, folder: Path, *, record: bool) -> Attempt:
     """Take up an interrupted run once more.
 
     Raises:
-        UserError: something that its numbers hang on has changed, or it is to be recorded and cannot be.
+        UserError: something that its numbers depend on has changed, or it is to be recorded and cannot be.
     """
     content = _content(folder)
-    former, now = content["hangs_on"], what_numbers_hang_on(plan)
+    former, now = content["depends_on"], what_numbers_depend_on(plan)
     if changed := [what for what in now if now[what] != former.get(what)]:
         raise UserError(f"{folder}: cannot be gone on with, because {' and '.join(changed)} changed; start it anew")
     if record and (content["changes"] != [] or content["commit"] != provenance.commit(plan.root)):
@@ -143,7 +143,7 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def what_numbers_hang_on(plan: Plan) -> dict[str, Any]:
+def what_numbers_depend_on(plan: Plan) -> dict[str, Any]:
     """What must not have changed when a run goes on, each under the words that name it in a message."""
     from picks.launch import threads  # slow to import
 
