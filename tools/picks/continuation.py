@@ -1,7 +1,7 @@
 """Going on with a run that was interrupted: what its directory keeps for that, and when it may be used.
 
 `plan.json`, written before the kernel starts, says what was asked, all that numbers depend on, and how often the run
-was gone on with. `steps/` holds what expensive parts found (`reproductions.common.steps`). A complete run keeps neither.
+was gone on with. `steps/` holds what expensive parts found (`reproductions.common.steps`). Neither outlives completion.
 """
 
 from __future__ import annotations
