@@ -141,7 +141,8 @@ class Task:
         return torch.cat([right, log_prob], dim=1).view(-1, n, 2).transpose(0, 1)
 
 
-class Control(NamedTuple):
+@dataclass(frozen=True)
+class Control:
     """What another task loses: accuracy (a share) with a relation's heads and with random ones, nats with the first."""
 
     drop: float

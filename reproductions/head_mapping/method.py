@@ -17,7 +17,7 @@ Shapes: N pairs, L layers, H heads, G key-value heads, d = d_model, h = d_head, 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,9 @@ IMPLEMENTS = 0.15  # a head implements a relation from this score on (tau in the
 SCREEN = 256  # tokens that every pair's target is compared with first; most pairs are settled by then
 FIRST_BLOCK = 1024  # tokens looked at next for the pairs that are left
 LATER_BLOCK = 4096  # tokens a step from then on, or fewer:
-MOST_LOGITS = 2**25  # logits held at once, 128 MiB
+MOST_LOGITS = 2**23  # logits held at once, 32 MiB
+
+MANY = 2**62  # stands for a count that nobody asked for
 
 Compare = Callable[..., Tensor]  # torch.gt or torch.lt
 
@@ -218,7 +220,7 @@ def readout_hits(heads: Heads, z: Tensor, target: Tensor, top_k: Tensor, *, supp
     """
     n, n_layers, n_heads, _ = z.shape
     above = torch.empty(n_layers * n_heads, n, dtype=torch.long, device=z.device)  # tokens that get more
-    below = torch.full_like(above, heads.W_U.shape[1])  # tokens that get less; both are exact wherever they are below k
+    below = torch.full_like(above, MANY)  # tokens that get less; both are exact wherever they are below k
     wanted = torch.empty(above.shape, dtype=z.dtype, device=z.device)  # the target's own logit
     target_columns = heads.W_U.T[target]  # [N, d]
     screen = extreme_tokens(heads.W_U)
@@ -290,12 +292,3 @@ def _count(compare: Compare, logits: Tensor, wanted: Tensor, column: Tensor) -> 
 def testable(relations: Mapping[str, Relation], tokenizer: Any, least: int = 30) -> dict[str, Relation]:
     """The relations with at least so many single-token pairs, as the paper asks of a relation for each model."""
     return {name: r for name, r in relations.items() if len(single_token_pairs(r, tokenizer)) >= least}
-
-
-def best_relation(phi: Tensor, names: Sequence[str]) -> list[list[tuple[str, float]]]:
-    """For each layer and head, the relation it implements best and its score, from phi [R, L, H]."""
-    score, index = phi.max(0)
-    return [
-        [(names[r], round(s, 4)) for r, s in zip(relations, scores, strict=True)]
-        for relations, scores in zip(index.tolist(), score.tolist(), strict=True)
-    ]

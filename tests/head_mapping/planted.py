@@ -1,4 +1,4 @@
-"""A model in which relations are planted, and MAPS done wrong in four ways: its claim must hold for the right way alone.
+"""A model in which relations are planted, and MAPS done wrong in several ways: its claim holds for the right way alone.
 
 A relation is planted by giving each of its targets, as its unembedding, what one head makes of the source. Whether the
 head then promotes it in a sentence is for the running model to say.

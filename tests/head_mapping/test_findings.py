@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from reproductions.common.encoding import decode, encode
 from reproductions.head_mapping import findings
 from reproductions.head_mapping.ablation import Control
+from reproductions.head_mapping.choosing import Chosen
 from reproductions.head_mapping.dynamic import DynamicHits
 from reproductions.head_mapping.findings import Scores, agreement, dealt, spearman_nonzero
 from reproductions.head_mapping.method import Hits
+from reproductions.head_mapping.multi_token import MultiToken
+from reproductions.head_mapping.reading import CANDIDATES
 from reproductions.head_mapping.salient import Describability, Operation
 from tests.head_mapping.test_ablation import made
 from tests.head_mapping.test_method import random_pairs
@@ -186,6 +190,18 @@ def test_salience_metrics_compare_layers():
     assert found["rule_gap"].value == pytest.approx(0.4 - 0.05)
     assert found["rules_of_relation_heads"].value == pytest.approx(0.5)
     assert found["saliency_gain"].value == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        [made(controls=(Control(0.1, 0.2, 0.3),))],
+        Chosen(CANDIDATES[3], (True, False), CANDIDATES, ((0.1, 0.2),) * len(CANDIDATES)),
+        [MultiToken("r", 9, 0.5, 0.4, 0.1, 0.3, 0.2)],
+    ],
+)
+def test_what_the_expensive_steps_find_can_be_kept(result):
+    assert decode(*encode(result, "a result")) == result
 
 
 def test_the_explorer_holds_every_score_and_some_pairs(scores):

@@ -7,7 +7,6 @@ from reproductions.head_mapping import method
 from reproductions.head_mapping.method import (
     Heads,
     Pairs,
-    best_relation,
     extreme_tokens,
     norm_gain,
     readout_hits,
@@ -175,11 +174,6 @@ def test_phi_is_the_mean_over_a_relations_pairs():
     assert pairs.relation.tolist() == [0, 0, 1, 1, 1, 1]
     assert pairs.mean(hits).flatten().tolist() == [1.0, 0.5]
     assert pairs.mean(hits, torch.tensor([1, 0, 1, 0, 0, 0], dtype=torch.bool)).flatten().tolist() == [1.0, 1.0]
-
-
-def test_best_relation_names_the_largest_score():
-    phi = torch.tensor([[[0.1, 0.9]], [[0.5, 0.2]]])
-    assert best_relation(phi, ["a", "b"]) == [[("b", 0.5), ("a", 0.9)]]
 
 
 def test_permuted_heads_keep_their_norms():
