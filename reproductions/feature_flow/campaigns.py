@@ -32,6 +32,7 @@ from reproductions.feature_flow.steering import (
     along,
     amplifier,
     at_layer,
+    by_site,
     matched_strengths,
     random_graph,
     reached,
@@ -61,7 +62,7 @@ AS_STRONG = (ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways that are also compared
 WRITTEN = (SEED, ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways under which texts are written
 OTHER_GRAPH = "another theme's graph"
 SUPPRESSED = (SEED, ONE_LAYER, CUMULATIVE, OTHER_GRAPH)
-SMALL = (0.0, -1.0)  # the two smallest |r| of the paper's figure 10
+SMALL, STRONG = (0, -1), -16  # r of the paper's figure 10: the two that are nearest to 0, and one that is far from it
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,20 +222,25 @@ def examples(model: Any, made: Campaign, target: int, way: str, seed: int) -> li
     ]
 
 
-def suppressed(model: Any, atlas: Atlas, themes: Sequence[Theme], factor: float) -> dict[str, Left]:
-    """What is left of each theme [themes] behind prompts that bring it up, when activations are multiplied by r.
+def suppressed(model: Any, atlas: Atlas, themes: Sequence[Theme]) -> dict[int, dict[str, Left]]:
+    """What is left of each theme [themes] behind prompts that bring it up, for each r that multiplies activations.
 
     Those of the seed, of its graph at the seed's layer, of its graph at this layer and all below, and, to compare, of
-    the next theme's graph.
+    the next theme's graph; at an r that is not small, of the seed alone.
     """
     below = [up_to(atlas.flow(theme), layer_of(theme.seed.site)) for theme in themes]
+    tried = [*((way, factor) for factor in SMALL for way in SUPPRESSED), (SEED, STRONG)]
+    strengths = torch.tensor([1.0 - factor for _, factor in tried])
     every = []
     for number, theme in enumerate(themes):
-        layer = layer_of(theme.seed.site)
-        flows: list[Flow] = [{theme.seed.site: [theme.seed.latent]}, at_layer(below[number], layer)]
-        flows += [below[number], below[(number + 1) % len(themes)]]
-        strengths = torch.full((len(flows),), 1 - factor)
-        steered = Steered.kept(suppressor(flows, atlas.dictionaries), strengths)
-        every.append(ExpectedMass(model, prompts_about(theme)).left(theme, steered))
-    shares, divergences = (torch.stack([getattr(left, field) for left in every]) for field in ("share", "divergence"))
-    return {way: Left(shares[:, place], divergences[:, place]) for place, way in enumerate(SUPPRESSED)}
+        own = at_layer(below[number], layer_of(theme.seed.site))
+        other = below[(number + 1) % len(themes)]
+        flows = {SEED: by_site([theme.seed]), ONE_LAYER: own, CUMULATIVE: below[number], OTHER_GRAPH: other}
+        editor = suppressor([flows[way] for way, _ in tried], atlas.dictionaries)
+        every.append(ExpectedMass(model, prompts_about(theme)).left(theme, Steered.kept(editor, strengths)))
+    found: dict[int, dict[str, Left]] = {}
+    for place, (way, factor) in enumerate(tried):
+        found.setdefault(factor, {})[way] = Left(
+            torch.stack([left.share[place] for left in every]), torch.stack([left.divergence[place] for left in every])
+        )
+    return found

@@ -19,6 +19,7 @@ from reproductions.feature_flow.taxonomy import STATES
 SEEDS = 50  # features offered first, a window
 CONTEXTS, BEFORE, BEHIND = 3, 8, 2  # contexts of a feature, and tokens on either side of its largest activation
 PROJECTED = 10  # tokens promoted, and suppressed
+NODES_AT_ONCE = 64
 COUSINS = 2  # other features of R_L that a predecessor is shown to flow into
 SHORT = {"residual": "resid", "mlp": "mlp", "attention": "attn"}
 
@@ -107,10 +108,12 @@ class WindowCards:
     def _projected(self, nodes: Sequence[Node]) -> Iterable[tuple[list[str], list[str]]]:
         """The tokens that each node's direction promotes most, and suppresses most."""
         dictionaries = {each.site: each for each in (*self.matched.window.modules, self.matched.window.after)}
-        for node in nodes:
-            logits = unembed(self.model, self.model.ln_final(dictionaries[node.site].directions[node.latent][None]))[0]
-            ends = (logits.topk(PROJECTED).indices, (-logits).topk(PROJECTED).indices)
-            yield self._tokens(ends[0]), self._tokens(ends[1])
+        for start in range(0, len(nodes), NODES_AT_ONCE):
+            part = nodes[start : start + NODES_AT_ONCE]
+            rows = torch.stack([dictionaries[node.site].directions[node.latent] for node in part])
+            logits = unembed(self.model, self.model.ln_final(rows))
+            for up, down in zip(logits.topk(PROJECTED).indices, (-logits).topk(PROJECTED).indices, strict=True):
+                yield self._tokens(up), self._tokens(down)
 
     def _peaks(self, node: Node) -> list[tuple[int, int]]:
         return self.readings.peaks(node.site, node.latent, CONTEXTS)

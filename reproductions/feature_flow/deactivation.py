@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -164,12 +164,13 @@ class Outcome:
 
 
 @torch.no_grad()
-def outcomes(model: Any, window: Window, found: Sample, methods: Mapping[str, Interventions]) -> dict[str, Outcome]:
+def outcomes(rerun: Rerun, methods: Mapping[str, Interventions]) -> dict[str, Outcome]:
     """What each method's interventions do; all methods go through the model together, one token after the other."""
     parts = [method.select(method.any) for method in methods.values()]
-    after = _activations_after(model, window, found, parts).split([len(part) for part in parts])
+    after = _activations_after(rerun, parts).split([len(part) for part in parts])
     return {
-        name: _outcome(found, method, values) for (name, method), values in zip(methods.items(), after, strict=True)
+        name: _outcome(rerun.found, method, values)
+        for (name, method), values in zip(methods.items(), after, strict=True)
     }
 
 
@@ -179,11 +180,11 @@ def _outcome(found: Sample, method: Interventions, values: Tensor) -> Outcome:
     return Outcome(before, after, method.modules)
 
 
-def _activations_after(model: Any, window: Window, found: Sample, parts: Sequence[Interventions]) -> Tensor:
+def _activations_after(rerun: Rerun, parts: Sequence[Interventions]) -> Tensor:
     """The activations of all targets of all parts, one part after the other."""
     joined = _joined(parts)
     after = torch.empty(len(joined))
-    for rows, codes in _codes_after(model, window, found, joined):
+    for rows, codes in _codes_after(rerun, joined):
         after[rows] = codes.gather(1, joined.cases.target[rows, None])[:, 0]
     return after
 
@@ -201,26 +202,24 @@ def _joined(parts: Sequence[Interventions]) -> Interventions:
     )
 
 
-def sweep(
-    model: Any, window: Window, found: Sample, removed: Interventions, factors: Sequence[float] = FACTORS
-) -> dict[float, Tensor]:
+def sweep(rerun: Rerun, removed: Interventions, factors: Sequence[float] = FACTORS) -> dict[float, Tensor]:
     """z_new / z_old of every target [n] for each factor r by which its predecessors are multiplied (figure 17)."""
     scaled = {str(factor): removed.scaled(factor) for factor in factors}
-    after = outcomes(model, window, found, scaled)
+    after = outcomes(rerun, scaled)
     return {factor: 1 - after[str(factor)].change for factor in factors}
 
 
 @torch.no_grad()
-def ceiling(model: Any, window: Window, found: Sample, cases: Cases) -> Outcome:
+def ceiling(rerun: Rerun, cases: Cases) -> Outcome:
     """Remove every active latent of each target's token, one at a time: the lowest activation that any leaves.
 
     The best of up to 3k trials, chosen after the fact: an upper bound for one predecessor, and an optimistic one
     (section 4.2). A removal is done once for all targets of a token. Where no latent is active the outcome is NaN.
     """
-    trials = _one_by_one(found, cases.token.unique())
-    before = active(found.codes[AFTER], cases.token, cases.target)
+    trials = _one_by_one(rerun.found, cases.token.unique())
+    before = active(rerun.found.codes[AFTER], cases.token, cases.target)
     after = torch.full_like(before, torch.nan)
-    for rows, codes in _codes_after(model, window, found, trials):
+    for rows, codes in _codes_after(rerun, trials):
         own = (cases.token == trials.cases.token[rows[0]]).nonzero()[:, 0]
         after[own] = after[own].fmin(codes[:, cases.target[own]].amin(0))
     return Outcome(before, after, (~after.isnan()).long())
@@ -240,28 +239,31 @@ def _one_by_one(found: Sample, tokens: Tensor) -> Interventions:
     return _removed(found, cases, latents)
 
 
-def _codes_after(model: Any, window: Window, found: Sample, trials: Interventions) -> Iterator[tuple[Tensor, Tensor]]:
+def _codes_after(rerun: Rerun, trials: Interventions) -> Iterator[tuple[Tensor, Tensor]]:
     """The codes of R_L under interventions: numbers of some of them [rows], and codes [rows, latents]."""
-    token = trials.cases.token
-    with (
-        _Rerun(model, window) as rerun,
-        counting(f"layer {window.layer}", len(token), "interventions") as advance,
-    ):
-        for number, moment in rerun.moments(found, token):
+    token, window = trials.cases.token, rerun.window
+    with rerun, counting(f"layer {window.layer}", len(token), "interventions") as advance:
+        for number in token.unique().tolist():
+            moment = rerun.moment(number)
             for rows in (token == number).nonzero()[:, 0].split(AT_ONCE):
                 values = rerun.run(moment, trials.select(rows).changes(window))
                 yield rows, window.after.codes(values).cpu()
                 advance(len(rows))
 
 
-class _Changed(Hooked):
-    """Adds changes [n, 3, d] to what passes the three modules at the last position, and keeps R_L [n, d] there."""
+Moment = tuple[tuple[Any, ...], dict[str, Any]]  # what a layer is called with, its cache as it was before
 
-    def __init__(self, model: Any, window: Window) -> None:
+
+class Rerun(Hooked):
+    """Runs layer L alone, once more for each change, at the sampled tokens of texts that are read once."""
+
+    def __init__(self, model: Any, window: Window, found: Sample) -> None:
         super().__init__(model)
         self.window = window
-        self.changes: Tensor | None = None
-        self.after: Tensor
+        self.found = found
+        self._texts: dict[int, Moment] = {}
+        self._changes: Tensor | None = None
+        self._after: Tensor
 
     def hooks(self) -> list[tuple[str, Callable[..., Any]]]:
         """R_{L-1} is changed where layer L reads it, which nothing else does."""
@@ -271,46 +273,49 @@ class _Changed(Hooked):
 
     def _adding(self, number: int) -> Callable[..., Tensor]:
         def add(activation: Tensor, hook: Any) -> Tensor:
-            if self.changes is None:
+            if self._changes is None:
                 return activation
             changed = activation.clone()
-            changed[:, -1] += self.changes[:, number].to(activation)
+            changed[:, -1] += self._changes[:, number].to(activation)
             return changed
 
         return add
 
     def _keep(self, activation: Tensor, hook: Any) -> None:
-        self.after = activation[:, -1]
-
-
-Moment = tuple[tuple[Any, ...], dict[str, Any]]  # what a layer is called with at a token, its cache as it was before
-
-
-class _Rerun(_Changed):
-    """Runs layer L alone, once more for each change, at one token of a text that was read once."""
+        self._after = activation[:, -1]
 
     @property
     def layer(self) -> Any:
         """The block of layer L."""
         return self.model.blocks[self.window.layer]
 
-    def moments(self, found: Sample, token: Tensor) -> Iterator[tuple[int, Moment]]:
-        """Each of the sampled tokens that are named [n], once, with what layer L is called with there."""
-        numbers = token.unique()
-        for row in found.row[numbers].unique().tolist():
-            args, kwargs = self._call(found.texts.tokens[row : row + 1])
-            for number in numbers[found.row[numbers] == row].tolist():
-                at = partial(_at, position=int(found.position[number]), layer=self.window.layer)
-                yield number, (tuple(map(at, args)), {name: at(value) for name, value in kwargs.items()})
+    def moment(self, number: int) -> Moment:
+        """What layer L is called with at one of the sampled tokens."""
+        row = int(self.found.row[number])
+        if row not in self._texts:
+            self._texts[row] = self._read(row)
+        args, kwargs = self._texts[row]
+        at = partial(_at, position=int(self.found.position[number]), layer=self.window.layer)
+        return tuple(map(at, args)), {name: at(value) for name, value in kwargs.items()}
 
-    def _call(self, tokens: Tensor) -> Moment:
-        """What layer L is called with for a whole text [1, T]; the layers above are not needed."""
+    def _read(self, row: int) -> Moment:
+        """What layer L is called with for a whole text, and a cache of it; the layers below were run when sampling."""
+        (_, *args), kwargs = self._call
+        cache, hidden = DynamicCache(), self.found.before[row : row + 1]
+        args = [cache if isinstance(value, Cache) else value for value in args]
+        kwargs = {name: cache if isinstance(value, Cache) else value for name, value in kwargs.items()}
+        self.layer(hidden, *args, **kwargs)
+        return (hidden, *args), kwargs
+
+    @cached_property
+    def _call(self) -> Moment:
+        """What layer L is called with for a text: positions and masks are those of any other, all being as long."""
         caught: list[Moment] = []
         handle = self.layer.register_forward_pre_hook(
             lambda _, args, kwargs: caught.append((args, kwargs)), with_kwargs=True
         )
-        tokens, cache = tokens.to(self.model.W_E.device), DynamicCache()
-        self.model(tokens, stop_at_layer=self.window.layer + 1, past_key_values=cache, use_cache=True)
+        tokens = self.found.texts.tokens[:1].to(self.model.W_E.device)
+        self.model(tokens, stop_at_layer=self.window.layer + 1, past_key_values=DynamicCache(), use_cache=True)
         handle.remove()
         return caught[0]
 
@@ -318,10 +323,10 @@ class _Rerun(_Changed):
         """R_L [n, d] at the token with changes [n, 3, d]."""
         (hidden, *args), kwargs = moment
         own = partial(self._own, n=len(changes))
-        self.changes = changes
+        self._changes = changes
         self.layer(hidden.expand(len(changes), -1, -1), *map(own, args), **{k: own(v) for k, v in kwargs.items()})
-        self.changes = None
-        return self.after
+        self._changes = None
+        return self._after
 
     def _own(self, value: Any, n: int) -> Any:
         """A cache for n rows; what is shared by all rows stays as it is."""

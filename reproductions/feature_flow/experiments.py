@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reproductions.common.activations import activations
 from reproductions.common.autoencoders import load_sae, shipped_sites
 from reproductions.feature_flow import graphs
 from reproductions.feature_flow.deactivation import (
     FACTORS,
     Interventions,
     Outcome,
+    Rerun,
     ceiling,
     control,
     everything,
@@ -165,27 +165,19 @@ def trained_again(model: str, matched: Sequence[Matched], device: str = "cpu") -
     return matched[0], []
 
 
-@torch.no_grad()
-def pairs_of_values(model: Any, window: Window, tokens: Tensor) -> Values:
-    """The activations of R_{L-1} and R_L at the tokens that are outliers at neither."""
-    before, after = window.residual, window.after
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    first = 0
-    for values in activations(model, (before.site, after.site), tokens):
-        a, b = values[before.site], values[after.site]
-        kept = before.ordinary(a) & after.ordinary(b)
-        parts.append((a[kept], b[kept], first + kept.nonzero()[:, 0].cpu()))
-        first += len(a)
-    return Values(*map(torch.cat, zip(*parts, strict=True)))
+def pairs_of_values(window: Window, samples: Sequence[Sample]) -> Values:
+    """R_{L-1} and R_L of all texts at the tokens that are outliers at neither; position 0 is left out."""
+    a, b = (torch.cat([getattr(each, side)[:, 1:] for each in samples]) for side in ("before", "after"))
+    kept = window.residual.ordinary(a) & window.after.ordinary(b)
+    return Values(a[kept], b[kept], kept.nonzero()[:, 0].cpu())
 
 
-def transitions(
-    before: Dictionary, after: Dictionary, learnt: Values, tested: Values, seed: int = 0
-) -> dict[str, Tensor]:
+def transitions(before: Dictionary, after: Dictionary, values: Values, seed: int = 0) -> dict[str, Tensor]:
     """What binary maps from one residual stream's latents to the next one's explain of each text [texts] (appendix F).
 
-    Folding and correlations are learnt from other values than those that are explained.
+    Folding and correlations are learnt from every third text, which is not among those that are explained.
     """
+    learnt, tested = values.divided()
     a, b = directions(before.directions), directions(after.directions)
     codes = before.codes(learnt.a), after.codes(learnt.b)
     generator = torch.Generator().manual_seed(seed)
@@ -276,20 +268,18 @@ def remove(model: Any, trial: Trial, readings: Readings, per_token: int, exhaust
     for method in (TOP_1, RANDOM):
         combined = methods[method].where(methods[method].modules > 1)
         methods |= {alone(method, module): combined.only(module) for module in MODULES}
-    found = outcomes(model, trial.matched.window, trial.found, methods) | _searched(
-        model, trial, cases, exhaustive, generator
-    )
+    rerun = Rerun(model, trial.matched.window, trial.found)
+    found = outcomes(rerun, methods) | _searched(rerun, cases, exhaustive, generator)
     return Removed(trial.seed, trial.n_texts, trial.text(cases), cases, found)
 
 
-def _searched(model: Any, trial: Trial, cases: Cases, tokens: int, generator: torch.Generator) -> dict[str, Outcome]:
+def _searched(rerun: Rerun, cases: Cases, tokens: int, generator: torch.Generator) -> dict[str, Outcome]:
     """The best of all active latents, for targets of one predecessor, and everything at once, at some tokens."""
-    window, found = trial.matched.window, trial.found
     there = cases.token.unique()
     few = torch.isin(cases.token, there[torch.randperm(len(there), generator=generator)[:tokens]]).nonzero()[:, 0]
     single = few[torch.isin(cases.group[few], torch.tensor(SINGLE))]
-    best = ceiling(model, window, found, cases.select(single))
-    [whole] = outcomes(model, window, found, {EVERYTHING: everything(found, cases.select(few))}).values()
+    best = ceiling(rerun, cases.select(single))
+    whole = outcomes(rerun, {EVERYTHING: everything(rerun.found, cases.select(few))})[EVERYTHING]
     return {BEST: best.spread(single, len(cases)), EVERYTHING: whole.spread(few, len(cases))}
 
 
@@ -318,4 +308,4 @@ def rescaled(
     """z_new / z_old of up to so many cases with one predecessor or more, for each factor that multiplies those."""
     own = removal(trial.found, cases, first(trial.matched.cosine))
     chosen = own.any.nonzero()[:, 0][:most]
-    return sweep(model, trial.matched.window, trial.found, own.select(chosen), factors)
+    return sweep(Rerun(model, trial.matched.window, trial.found), own.select(chosen), factors)

@@ -11,7 +11,7 @@ Shapes: n sampled tokens, c cases (a token and a latent of R_L that is active th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 
 import torch
@@ -59,6 +59,8 @@ class Sample:
     row: Tensor  # [n] which text
     position: Tensor  # [n]
     codes: Mapping[str, Tensor]  # residual, mlp, attention, after: [n, latents]
+    before: Tensor  # R_{L-1} at every token of the texts: [texts, position, d_model]
+    after: Tensor  # R_L, likewise
 
     def __len__(self) -> int:
         return len(self.row)
@@ -105,6 +107,7 @@ def sample(
     """
     row, position = _drawn(texts.tokens, per_text, torch.Generator().manual_seed(seed))
     values: dict[str, list[Tensor]] = {site: [] for window in windows for site in window.sites}
+    whole: dict[str, list[Tensor]] = {each.site: [] for window in windows for each in (window.residual, window.after)}
     with (
         Reader(model, list(values)) as reader,
         counting("reading", len(texts.tokens), "texts") as advance,
@@ -114,9 +117,16 @@ def sample(
             inside = (row >= start) & (row < start + BATCH)
             for site, found in reader.read(batch).items():
                 values[site].append(found[row[inside] - start, position[inside]])
+                if site in whole:
+                    whole[site].append(found)
             advance(len(batch))
     joined = {site: torch.cat(parts) for site, parts in values.items()}
-    return [_coded(window, joined, texts, row, position) for window in windows]
+    streams = {site: torch.cat(parts) for site, parts in whole.items()}
+    drawn = [
+        Sample(texts, row, position, {}, streams[window.residual.site], streams[window.after.site])
+        for window in windows
+    ]
+    return [_coded(window, joined, each) for window, each in zip(windows, drawn, strict=True)]
 
 
 def _drawn(tokens: Tensor, per_text: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -126,11 +136,12 @@ def _drawn(tokens: Tensor, per_text: int, generator: torch.Generator) -> tuple[T
     return rows.flatten(), order.sort(1).values.flatten()
 
 
-def _coded(window: Window, values: Mapping[str, Tensor], texts: Texts, row: Tensor, position: Tensor) -> Sample:
+def _coded(window: Window, values: Mapping[str, Tensor], drawn: Sample) -> Sample:
     dictionaries = dict(zip((*MODULES, AFTER), (*window.modules, window.after), strict=True))
     ordinary = torch.stack([each.ordinary(values[each.site]) for each in dictionaries.values()]).all(0)
     codes = {name: each.codes(values[each.site][ordinary]).cpu() for name, each in dictionaries.items()}
-    return Sample(texts, row[ordinary.cpu()], position[ordinary.cpu()], codes)
+    kept = ordinary.cpu()
+    return replace(drawn, row=drawn.row[kept], position=drawn.position[kept], codes=codes)
 
 
 def active_cases(found: Sample, predecessors: Predecessors) -> Cases:

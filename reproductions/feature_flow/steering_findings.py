@@ -15,6 +15,8 @@ from reproductions.feature_flow.campaigns import (
     RANDOM_GRAPH,
     REPEATED,
     SEED,
+    SMALL,
+    STRONG,
     WAYS,
     WRITTEN,
 )
@@ -42,8 +44,9 @@ def mass_metrics(gains: Gains, as_strong: Gains) -> list[Metric]:
     ]
 
 
-def suppression_metrics(removed: Mapping[str, Left], turned: Mapping[str, Left]) -> list[Metric]:
+def suppression_metrics(found: Mapping[int, Mapping[str, Left]]) -> list[Metric]:
     """Claim C8: what suppression leaves of themes, with activations removed (r = 0) and turned round (r = -1)."""
+    removed, turned = (found[factor] for factor in SMALL)
 
     def gap(one: str, other: str) -> Tensor:
         return removed[one].score - removed[other].score
@@ -52,7 +55,7 @@ def suppression_metrics(removed: Mapping[str, Left], turned: Mapping[str, Left])
         return turned[one].taken - turned[other].taken
 
     return [
-        _mean("suppressed_seed", removed[SEED].score),
+        _mean("taken_seed_strong", found[STRONG][SEED].taken),
         _mean("suppressed_graph_over_one_layer", gap(CUMULATIVE, ONE_LAYER)),
         _mean("suppressed_other_over_one_layer", gap(OTHER_GRAPH, ONE_LAYER)),
         _mean("suppressed_graph_over_seed", gap(CUMULATIVE, SEED)),

@@ -166,12 +166,11 @@ def find_themes(
 
 def _candidates(model: Any, dictionary: Dictionary, vocabulary: Vocabulary, alive: Tensor) -> list[Theme]:
     latents = alive.nonzero()[:, 0]
-    barred = vocabulary.word_of == NO_WORD
-    k = min(PROJECTED, int((~barred).sum()))
+    allowed = (vocabulary.word_of != NO_WORD).nonzero()[:, 0]
     found = []
     for part in latents.split(LATENTS_AT_ONCE):
-        logits = unembed(model, model.ln_final(dictionary.directions[part])).cpu()
-        tokens = logits.masked_fill(barred, -torch.inf).topk(k, dim=-1).indices
+        logits = unembed(model, model.ln_final(dictionary.directions[part])).cpu()[:, allowed]
+        tokens = allowed[logits.topk(min(PROJECTED, len(allowed)), dim=-1).indices]
         for latent, row in zip(part.tolist(), tokens, strict=True):
             words = vocabulary.first_words(row, LEXICON)
             if len(words) == LEXICON:

@@ -91,6 +91,15 @@ class Values:
         if not len(self.a) == len(self.b) == len(self.text):
             raise MatchingError(f"activations of {len(self.a)} tokens cannot predict those of {len(self.b)}")
 
+    def divided(self) -> tuple[Values, Values]:
+        """Every third text, to learn from, and the others, both numbered anew."""
+        rest = self.text - self.text // 3 - 1
+        return self._where(self.text % 3 == 0, self.text // 3), self._where(self.text % 3 > 0, rest)
+
+    def _where(self, kept: Tensor, text: Tensor) -> Values:
+        rows = kept.to(self.a.device)
+        return Values(self.a[rows], self.b[rows], text[kept])
+
 
 @torch.no_grad()
 def explained(maps: Mapping[str, TransitionMap], a: Autoencoder, b: Autoencoder, values: Values) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from reproductions.common.autoencoders.shipped import Weights
 from reproductions.common.edits import Edited
 from reproductions.common.held_out import held_out
 from reproductions.common.models import load_model
-from reproductions.feature_flow.deactivation import outcomes, removal
+from reproductions.feature_flow.deactivation import Rerun, outcomes, removal
 from reproductions.feature_flow.groups import active_cases, held_out_texts, sample
 from reproductions.feature_flow.matching import directions, predecessors
 from reproductions.feature_flow.windows import Dictionary, Window, window_sites
@@ -72,7 +72,7 @@ def test_many_interventions_go_together():
     chosen = torch.linspace(0, len(removed) - 1, PLAIN).long()
     few = removed.select(chosen)
     one_at_a_time(model, window, found, few.select(torch.tensor([0])))  # warm up
-    together, together_s = timed(outcomes, model, window, found, {"removed": removed})
+    together, together_s = timed(outcomes, Rerun(model, window, found), {"removed": removed})
     plain, plain_s = timed(one_at_a_time, model, window, found, few)
     torch.testing.assert_close(together["removed"].after[chosen], plain, atol=1e-3, rtol=1e-3)
     assert (plain - together["removed"].before[chosen]).abs().max() > 0.1

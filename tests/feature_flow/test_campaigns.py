@@ -156,7 +156,7 @@ def test_nothing_is_suppressed_where_nothing_is_active(model, atlas, themes, mon
     monkeypatch.setattr(campaigns, "prompts_about", lambda theme: list(PROMPTS))
     monkeypatch.setattr(Atlas, "flow", lambda self, theme: {})
 
-    found = campaigns.suppressed(model, atlas, themes, 0.0)
+    found = campaigns.suppressed(model, atlas, themes)[0]
 
     for way in (CUMULATIVE, ONE_LAYER, OTHER_GRAPH):
         torch.testing.assert_close(found[way].score, torch.zeros(len(themes)))
@@ -171,7 +171,7 @@ def test_a_flow_is_suppressed_as_far_up_as_its_seed(model, atlas, themes, monkey
     flows[id(themes[0])] |= {"blocks.0.hook_resid_post": [2, 3, 4]}
     monkeypatch.setattr(Atlas, "flow", lambda self, theme: flows[id(theme)])
 
-    found = campaigns.suppressed(model, atlas, themes, -1.0)
+    found = campaigns.suppressed(model, atlas, themes)[-1]
 
     at_seed = {themes[0].seed.site: [themes[0].seed.latent, 5]}
     for way, flow in ((ONE_LAYER, at_seed), (CUMULATIVE, {**at_seed, "blocks.0.hook_resid_post": [2, 3, 4]})):

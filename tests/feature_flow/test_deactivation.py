@@ -6,7 +6,7 @@ import torch
 from reproductions.common.activations import Reader
 from reproductions.common.edits import Edited
 from reproductions.feature_flow import deactivation
-from reproductions.feature_flow.deactivation import ceiling, control, everything, outcomes, removal, sweep
+from reproductions.feature_flow.deactivation import Rerun, ceiling, control, everything, outcomes, removal, sweep
 from reproductions.feature_flow.groups import active_cases, sample
 from reproductions.feature_flow.matching import MODULES, NONE
 from reproductions.feature_flow.windows import AFTER
@@ -61,7 +61,7 @@ def edited_one_by_one(model, window, found, removed):
 
 def test_many_interventions_in_a_pass_are_those_made_one_at_a_time(model, window, found, cases):
     removed = removal(found, cases, random_predecessors(k=5))
-    result = outcomes(model, window, found, {"all": removed})["all"]
+    result = outcomes(Rerun(model, window, found), {"all": removed})["all"]
     codes = edited_one_by_one(model, window, found, removed)
     plain = codes.gather(1, cases.target[:, None])[:, 0]
     assert removed.any.sum() > 10 and torch.equal(~result.after.isnan(), removed.any)
@@ -72,16 +72,16 @@ def test_many_interventions_in_a_pass_are_those_made_one_at_a_time(model, window
 
 def test_what_is_not_removed_stays_as_it_was(model, window, found, cases):
     removed = removal(found, cases, random_predecessors(k=5)).scaled(1.0)
-    result = outcomes(model, window, found, {"nothing": removed})["nothing"]
+    result = outcomes(Rerun(model, window, found), {"nothing": removed})["nothing"]
     torch.testing.assert_close(result.after[removed.any], result.before[removed.any], atol=1e-4, rtol=1e-4)
     assert result.change.nanmean().abs() < 1e-4
 
 
 def test_methods_keep_their_own_outcomes_when_they_go_together(model, window, found, cases):
     methods = {f"top {k}": removal(found, cases, random_predecessors(k=k, seed=k)) for k in (1, 5)}
-    together = outcomes(model, window, found, methods)
+    together = outcomes(Rerun(model, window, found), methods)
     for name, method in methods.items():
-        alone = outcomes(model, window, found, {name: method})[name]
+        alone = outcomes(Rerun(model, window, found), {name: method})[name]
         torch.testing.assert_close(together[name].after, alone.after, atol=1e-4, rtol=1e-4, equal_nan=True)
         assert torch.equal(together[name].modules, (method.latents != NONE).any(-1).sum(1))
 
@@ -134,7 +134,7 @@ def test_the_control_is_another_active_latent_of_nearly_equal_activation(found, 
 
 def test_the_ceiling_is_the_best_of_all_single_removals(model, window, found, cases):
     few = cases.select(torch.arange(8))
-    best = ceiling(model, window, found, few)
+    best = ceiling(Rerun(model, window, found), few)
     for case in range(len(few)):
         trials = deactivation._one_by_one(found, few.token[[case]])
         codes = edited_one_by_one(model, window, found, trials)
@@ -153,7 +153,7 @@ def test_everything_is_what_is_active_in_the_three_places(window, found, cases):
 
 def test_an_outcome_of_some_cases_is_unknown_for_the_others(model, window, found, cases):
     rows = torch.tensor([4, 1])
-    part = outcomes(model, window, found, {"": removal(found, cases.select(rows), random_predecessors(k=5))})[""]
+    part = outcomes(Rerun(model, window, found), {"": removal(found, cases.select(rows), random_predecessors(k=5))})[""]
     whole = part.spread(rows, len(cases))
     assert torch.equal(whole.after[rows].nan_to_num(-1), part.after.nan_to_num(-1))
     assert torch.equal(whole.modules[rows], part.modules)
@@ -163,10 +163,10 @@ def test_an_outcome_of_some_cases_is_unknown_for_the_others(model, window, found
 
 def test_a_sweep_passes_through_the_clean_run_and_the_removal(model, window, found, cases):
     removed = removal(found, cases, random_predecessors(k=5))
-    ratios = sweep(model, window, found, removed, (-2.0, 0.0, 1.0))
+    ratios = sweep(Rerun(model, window, found), removed, (-2.0, 0.0, 1.0))
     done = removed.any
     torch.testing.assert_close(ratios[1.0][done], torch.ones(int(done.sum())), atol=1e-3, rtol=1e-3)
-    after = outcomes(model, window, found, {"removed": removed})["removed"]
+    after = outcomes(Rerun(model, window, found), {"removed": removed})["removed"]
     torch.testing.assert_close(1 - ratios[0.0], after.change, equal_nan=True, atol=1e-3, rtol=1e-3)
     assert ratios[-2.0][~done].isnan().all()
 
@@ -174,6 +174,6 @@ def test_a_sweep_passes_through_the_clean_run_and_the_removal(model, window, fou
 def test_the_model_is_as_it_was_afterwards(model, window, found, cases):
     tokens = found.texts.tokens
     before = model.original_model(tokens).logits
-    outcomes(model, window, found, {"all": removal(found, cases, random_predecessors())})
+    outcomes(Rerun(model, window, found), {"all": removal(found, cases, random_predecessors())})
     assert torch.equal(model.original_model(tokens).logits, before)
     assert (found.codes[AFTER] > 0).any()

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import mannwhitneyu
 
 import reproductions.feature_flow as here
+from reproductions.common.activations import Reader
 from reproductions.common.claims import load_claims
 from reproductions.common.verdicts import CANNOT_TELL, HOLDS, NOT_TESTED, OPPOSITE, judge, judge_claim
 from reproductions.feature_flow import campaigns, experiments, figures, findings, steering_findings
@@ -99,9 +100,7 @@ def steered(model, atlas, themes, ways):
     return [
         *steering_findings.mass_metrics(gains, as_strong),
         *steering_findings.text_metrics(texts),
-        *steering_findings.suppression_metrics(
-            *(campaigns.suppressed(model, atlas, themes, factor) for factor in campaigns.SMALL)
-        ),
+        *steering_findings.suppression_metrics(campaigns.suppressed(model, atlas, themes)),
         *steering_findings.best_layer_metrics([1] * len(themes), by_layer),
     ]
 
@@ -110,9 +109,9 @@ def steered(model, atlas, themes, ways):
 def metrics(model, matched, readings, trials, removed, themes, ways):
     by_window = dict(zip(matched, readings, strict=True))
     rows = matched[0].window.after.directions
-    pairs = experiments.pairs_of_values(model, matched[0].window, tiny_texts(8).tokens)
+    values = experiments.pairs_of_values(matched[0].window, [t.found for t in trials if t.matched is matched[0]])
     after = (matched[0].window.after, tiny_window(model, 1).attention)
-    maps = [experiments.transitions(matched[0].window.residual, b, pairs, pairs) for b in after]
+    maps = [experiments.transitions(matched[0].window.residual, b, values) for b in after]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(campaigns, "prompts_about", lambda theme: list(PROMPTS))
         steering = steered(model, Atlas(matched, readings), themes, ways)
@@ -398,6 +397,17 @@ def test_a_ceiling_is_over_the_targets_that_it_was_sought_of(removed):
 # Maps
 
 
+def test_pairs_are_of_every_token_but_the_first(model, matched, trials):
+    window, found = matched[0].window, trials[0].found
+    values = experiments.pairs_of_values(window, [found, found])
+    with Reader(model, window.sites) as reader:
+        read_anew = dict(reader.read(found.texts.tokens))
+
+    for side, site in ((values.a, window.residual.site), (values.b, window.after.site)):
+        torch.testing.assert_close(side, read_anew[site][:, 1:].repeat(2, 1, 1).flatten(0, 1), atol=1e-4, rtol=1e-4)
+    assert values.text.tolist() == [number for number in range(2 * len(found.texts.tokens)) for _ in range(11)]
+
+
 def test_a_map_is_judged_over_the_texts_of_the_first_training():
     names = {way for ways in findings.MAP_GAPS.values() for way in ways} | set(findings.EXPLAINED.values())
     base = {way: torch.tensor([0.5, 0.6, 0.7]) for way in names}
@@ -441,7 +451,8 @@ def test_the_graph_that_suppresses_more_holds_and_another_themes_does_not(metric
     exchanged_graphs = right | {CUMULATIVE: right[campaigns.OTHER_GRAPH], campaigns.OTHER_GRAPH: right[CUMULATIVE]}
 
     for of, held in ((right, True), (exchanged_graphs, False)):
-        found = metrics | {m.name: m for m in steering_findings.suppression_metrics(of, of)}
+        left_at = {**dict.fromkeys(campaigns.SMALL, of), campaigns.STRONG: {SEED: left(0.8)}}
+        found = metrics | {m.name: m for m in steering_findings.suppression_metrics(left_at)}
         verdicts = {judge_claim(CLAIM[claim], found, "full").verdict for claim in ("C8", "C8d")}
         assert (verdicts == {HOLDS}) == held and (HOLDS in verdicts) == held
 

@@ -146,6 +146,14 @@ def test_activations_of_different_tokens_are_refused() -> None:
         Values(torch.ones(5, D), torch.ones(6, D), torch.zeros(5, dtype=torch.long))
 
 
+def test_every_third_text_is_learnt_from_and_the_others_are_explained() -> None:
+    text = torch.tensor([0, 0, 1, 2, 3, 4, 4, 5, 6, 7])
+    x = torch.arange(10.0)[:, None].expand(10, D)
+    learnt, tested = Values(x, 2 * x, text).divided()
+    assert learnt.a[:, 0].tolist() == [0, 1, 4, 8] and learnt.text.tolist() == [0, 0, 1, 2]
+    assert tested.b[:, 0].tolist() == [4, 6, 10, 12, 14, 18] and tested.text.tolist() == [0, 1, 2, 2, 3, 4]
+
+
 def test_where_nothing_varies_nothing_is_explained() -> None:
     sae = autoencoder()
     x = torch.zeros(4, D)
