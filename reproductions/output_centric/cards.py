@@ -11,7 +11,7 @@ from torch import Tensor
 from reproductions.output_centric.descriptions import Ends, TokenChange
 from reproductions.output_centric.features import Feature
 from reproductions.output_centric.passages import Readings
-from reproductions.output_centric.steering import PROMPTS, TARGETS, Written
+from reproductions.output_centric.steering import PROMPTS, TARGETS
 from reproductions.output_centric.words import Words
 
 CONTEXTS, PROJECTED = 5, 15
@@ -19,14 +19,18 @@ CONTEXTS, PROJECTED = 5, 15
 
 @dataclass(frozen=True)
 class Album:
-    """Everything that was found out about some features [n]."""
+    """Everything that was found out about some features [n].
+
+    steered: what the model wrote with a feature clamped [targets, prompts, 25], of the rows that were, and as it is.
+    """
 
     features: Sequence[Feature]
     words: Words
     readings: Readings
     projected: Ends
     changed: TokenChange
-    written: Written
+    steered: Mapping[int, Tensor]
+    clean: Tensor | None
     descriptions: Sequence[Mapping[str, Sequence[int]]]
     scores: Sequence[Mapping[str, Mapping[str, float]]]
 
@@ -63,11 +67,12 @@ class Album:
         }
 
     def _steered(self, row: int) -> list[dict[str, Any]]:
-        clean = zip(PROMPTS, self.written.clean, strict=True)
+        if row not in self.steered or self.clean is None:
+            return []
         return [
-            *({"prompt": prompt, "text": self._text(text), "kl": 0} for prompt, text in clean),
+            *({"prompt": p, "text": self._text(text), "kl": 0} for p, text in zip(PROMPTS, self.clean, strict=True)),
             *(
-                {"prompt": prompt, "text": self._text(self.written.steered[row, target, number]), "kl": kl}
+                {"prompt": prompt, "text": self._text(self.steered[row][target, number]), "kl": kl}
                 for target, kl in enumerate(TARGETS)
                 for number, prompt in enumerate(PROMPTS)
             ),

@@ -1,10 +1,9 @@
 """Dead latents: does text made of the tokens that a latent promotes wake it, and would any other text do as well?
 
 The paper reports that 62 % of the residual and 9.1 % of the MLP latents of 1,850 without a known activating text fired
-on texts made from their output-centric descriptions; it names no control. "Dead" there is what no text on record
-activates. Hardly a latent of the shipped autoencoders never fires, so that as good as dead counts here: active on fewer
-than three of 10,000 tokens. Two controls take the same effort: as many texts of the same kinds from random tokens, and
-from the tokens of another latent of the same site.
+on texts made from their output-centric descriptions; it names no control. Here a latent is dead if it was active on
+none of the million tokens that its autoencoder was trained on and tested with. Two controls take the same effort: as
+many texts of the same kinds from random tokens, and from the tokens of another latent of the same site.
 """
 
 from __future__ import annotations
@@ -18,15 +17,11 @@ from torch import Tensor
 
 from reproductions.common.activations import activations
 from reproductions.common.autoencoders import firing_rates
-from reproductions.common.claims import Metric
-from reproductions.common.stats import mean_interval, nan_mean
 from reproductions.output_centric.descriptions import PROJECTED, in_turn, token_change, vocab_proj
-from reproductions.output_centric.features import MLP, RESIDUAL, Feature, Latents
+from reproductions.output_centric.features import Feature, Latents
 
 CARRIED = 2  # of a latent's tokens, the most telling, are put into every carrier sentence
 TOKENS_AT_ONCE = 4096  # in one pass
-DEAD = 3e-4  # a latent that is active on a smaller share of all tokens is as good as dead
-SHORT = {RESIDUAL: "residual", MLP: "mlp"}  # families, in the names of metrics
 
 # A token takes the place of {}, as it is: most tokens that begin a word bring a space.
 CARRIERS = (
@@ -85,12 +80,12 @@ class Revival:
 
 
 def dead_latents(name: str, source: Latents) -> Tensor:
-    """The latents [n] of a shipped autoencoder that fire on less than `DEAD` of the training and held-out text.
+    """The latents [n] of a shipped autoencoder that fire nowhere in the training and the held-out text.
 
     Raises:
         AutoencoderError: it is not one that comes with this project.
     """
-    return (firing_rates(name, source.hook) < DEAD).nonzero().squeeze(1)
+    return (firing_rates(name, source.hook) == 0).nonzero().squeeze(1)
 
 
 def projected(model: Any, source: Latents) -> Lists:
@@ -218,44 +213,11 @@ def _attempts(hits: Tensor, lengths: Tensor) -> Attempts:
     return Attempts(fired, (~unread).sum(1), (lengths * ~unread).sum(1))
 
 
-def metrics(revivals: Sequence[Revival]) -> list[Metric]:
-    """The share of a family's dead latents that fire, by each way, and what their own tokens gain over the controls.
-
-    Intervals resample latents; without a dead latent n is 0 and the share NaN.
-    """
-    return [
-        metric
-        for family, short in SHORT.items()
-        for metric in _family_metrics(f"revived_{short}", [found for found in revivals if found.family == family])
-    ]
+def counted(revival: Revival) -> tuple[str, int, str, str, str]:
+    """Of a site's dead latents, how many fired on texts of their own tokens, of random ones, and of another's."""
+    return revival.hook, len(revival.dead), _fired([revival.own]), _fired(revival.random), _fired(revival.other)
 
 
-def _family_metrics(name: str, found: Sequence[Revival]) -> list[Metric]:
-    own = _pooled([revival.own for revival in found])
-    random = _pooled_seeds([revival.random for revival in found])
-    other = _pooled_seeds([revival.other for revival in found])
-    return [
-        _across_latents(name, [own]),
-        _across_latents(f"{name}_random", random, by_seed=True),
-        _across_latents(f"{name}_other", other, by_seed=True),
-        _across_latents(f"{name}_over_random", [own - seed for seed in random], by_seed=True),
-        _across_latents(f"{name}_over_other", [own - seed for seed in other], by_seed=True),
-        _across_latents(f"{name}_other_over_random", [a - b for a, b in zip(other, random, strict=True)], by_seed=True),
-    ]
-
-
-def _pooled(attempts: Sequence[Attempts]) -> Tensor:
-    """For each latent of all sites, 1 if it fired: [n]."""
-    return torch.cat([torch.empty(0).double(), *(attempt.fired.double() for attempt in attempts)])
-
-
-def _pooled_seeds(by_site: Sequence[Sequence[Attempts]]) -> list[Tensor]:
-    """The same for each seed."""
-    return [_pooled(sites) for sites in zip(*by_site, strict=True)]
-
-
-def _across_latents(name: str, seeds: Sequence[Tensor], *, by_seed: bool = False) -> Metric:
-    """The mean over latents of a number [n], itself the mean over seeds, with its bootstrap interval over latents."""
-    values = torch.stack(list(seeds)).mean(0).tolist() if seeds else []
-    per_seed = tuple(nan_mean(seed.tolist()) for seed in seeds) if by_seed else ()
-    return Metric(name, nan_mean(values), len(values), per_seed, mean_interval(values))
+def _fired(seeds: Sequence[Attempts]) -> str:
+    """How many fired, the mean over seeds."""
+    return f"{sum(int(attempts.fired.sum()) for attempts in seeds) / max(1, len(seeds)):g}"

@@ -21,7 +21,7 @@ from reproductions.common.edits import Edit
 
 RESIDUAL, MLP, NEURON = "residual latent", "MLP latent", "neuron"
 FAMILIES = {"residual": RESIDUAL, "mlp": MLP, "neurons": NEURON}
-FEWEST_LAYERS, IN_A_LAYER = 3, 4  # neurons come from as many layers as leave four to a layer, but from three at least
+FEWEST_LAYERS, IN_A_LAYER = 3, 5  # neurons come from as many layers as leave five to a layer, but from three at least
 SITES = {RESIDUAL: "hook_resid_post", MLP: "hook_mlp_out"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -10,67 +10,78 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reproductions.common.plots import CATEGORICAL
-from reproductions.common.stats import mean_interval
+from reproductions.common.stats import mean_interval, nan_mean
 from reproductions.output_centric.descriptions import METHODS, SINGLE
 from reproductions.output_centric.features import FAMILIES
-from reproductions.output_centric.findings import Scores
+from reproductions.output_centric.findings import INPUT, OUTPUT, Scores
 from reproductions.output_centric.judges import CHANCE
 
 MARKERS = ("o", "s", "^", "v", "<", ">", "D", "P")
-Sides = tuple[Tensor, Tensor]  # input and output scores of the same features
 
 
 def input_against_output(scores: Scores, shuffled: Scores) -> Figure:
-    """Each method's mean scores on both sides with 95 % intervals, a panel a kind of feature; a cross is the null."""
+    """Each method's mean scores on both sides with 95 % intervals, a panel a kind of feature; a cross is the null.
+
+    Where nothing was steered, methods stand one above the other instead.
+    """
     families = [family for family in FAMILIES.values() if scores.of_family(family).any()]
-    figure, panels = plt.subplots(1, len(families), figsize=(4.2 * len(families), 4.4), sharex=True, sharey=True)
-    for axes, family in zip(panels if len(families) > 1 else [panels], families, strict=True):
+    figure, panels = plt.subplots(
+        1, len(families), figsize=(4.2 * len(families), 4.4), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, family in zip(panels[0], families, strict=True):
         rows = scores.of_family(family)
         for number, method in enumerate(METHODS):
-            sides = scores.tied[method][rows], scores.output_mean(method)[rows]
-            _point(axes, sides, CATEGORICAL[number % len(CATEGORICAL)], MARKERS[number], method)
-        tied = torch.stack([shuffled.tied[method][rows] for method in SINGLE]).mean(0)
-        output = torch.stack([shuffled.output_mean(method)[rows] for method in SINGLE]).mean(0)
-        _point(axes, (tied, output), plt.rcParams["text.color"], "x", "shuffled")
+            style = {"color": CATEGORICAL[number % len(CATEGORICAL)], "marker": MARKERS[number], "label": method}
+            _point(axes, scores.of(INPUT, method)[rows], _upwards(scores, rows, method, number), style)
+        style = {"color": plt.rcParams["text.color"], "marker": "x", "label": "shuffled"}
+        null = shuffled.mean_of_single(OUTPUT)[rows] if scores.has_output else len(METHODS)
+        _point(axes, shuffled.mean_of_single(INPUT)[rows], null, style)
         axes.axvline(CHANCE["input"], color=plt.rcParams["grid.color"], zorder=0)
-        axes.axhline(CHANCE["output"], color=plt.rcParams["grid.color"], zorder=0)
-        axes.set(xlabel="input score (chance 1/2)", title=f"{family}s (n = {int(rows.sum())})")
-    first = figure.axes[0]
-    first.set_ylabel("output score (chance 1/3)")
-    figure.legend(*first.get_legend_handles_labels(), loc="lower center", ncols=5, bbox_to_anchor=(0.5, -0.16))
+        if scores.has_output:
+            axes.axhline(CHANCE["output"], color=plt.rcParams["grid.color"], zorder=0)
+        axes.set(xlabel="input score (chance: 1/2 at most)", title=f"{family}s (n = {int(rows.sum())})")
+    _legend(figure, "output score (chance 1/3)" if scores.has_output else "methods")
     return figure
 
 
-def _point(axes: plt.Axes, sides: Sides, colour: str, marker: str, label: str) -> None:
-    x, y = (side.mean().item() for side in sides)
-    (left, right), (below, above) = (mean_interval(side.tolist()) for side in sides)
-    axes.errorbar(
-        x,
-        y,
-        xerr=[[x - left], [right - x]],
-        yerr=[[y - below], [above - y]],
-        color=colour,
-        marker=marker,
-        markersize=6,
-        elinewidth=0.8,
-        linestyle="",
-        label=label,
-    )
+def _legend(figure: Figure, upwards: str) -> None:
+    first = figure.axes[0]
+    first.set_ylabel(upwards)
+    if upwards == "methods":
+        first.set_yticks([])
+    figure.legend(*first.get_legend_handles_labels(), loc="lower center", ncols=5, bbox_to_anchor=(0.5, -0.16))
+
+
+def _upwards(scores: Scores, rows: Tensor, method: str, number: int) -> Tensor | int:
+    return scores.of(OUTPUT, method)[rows] if scores.has_output else number
+
+
+def _point(axes: plt.Axes, across: Tensor, upwards: Tensor | int, style: dict[str, Any]) -> None:
+    """A mean with its interval across, and another upwards, or at a place."""
+    (x, *xerr), (y, *yerr) = _mean(across), _mean(upwards) if isinstance(upwards, Tensor) else (upwards, 0, 0)
+    wide, high = ([[below], [above]] for below, above in (xerr, yerr))
+    axes.errorbar(x, y, xerr=wide, yerr=high, **style, markersize=6, elinewidth=0.8, linestyle="")
+
+
+def _mean(values: Tensor) -> tuple[float, float, float]:
+    """The mean, and how far its interval reaches below and above it; a bar of no length where there is none."""
+    kept = values.tolist()
+    mean, (low, high) = nan_mean(kept), mean_interval(kept)
+    return mean, max(0.0, mean - low), max(0.0, high - mean)
 
 
 def by_layer(scores: Scores) -> Figure:
-    """The mean output and input scores of the three single methods at each layer, a row for each kind of feature."""
+    """The mean input and output scores of the three single methods at each layer, a row for each kind of feature."""
     layers = torch.tensor([feature.source.layer for feature in scores.features])
     families = [family for family in FAMILIES.values() if scores.of_family(family).any()]
-    figure, panels = plt.subplots(len(families), 2, figsize=(9, 2.6 * len(families)), sharex=True, squeeze=False)
+    sides = (INPUT, OUTPUT) if scores.has_output else (INPUT,)
+    size = (4.5 * len(sides), 2.6 * len(families))
+    figure, panels = plt.subplots(len(families), len(sides), figsize=size, sharex=True, squeeze=False)
     for row, family in zip(panels, families, strict=True):
         of = scores.of_family(family)
-        present = layers[of].unique().tolist()
-        for axes, side in zip(row, ("input", "output"), strict=True):
+        for axes, side in zip(row, sides, strict=True):
             for colour, marker, method in zip(CATEGORICAL, MARKERS, SINGLE, strict=False):
-                values = scores.tied[method] if side == "input" else scores.output_mean(method)
-                groups = [values[of & (layers == layer)] for layer in present]
-                _line(axes, present, groups, colour, marker, method)
+                _line(axes, scores.of(side, method)[of], layers[of], colour, marker, method)
             axes.axhline(CHANCE[side], color=plt.rcParams["grid.color"], zorder=0)
             axes.set(title=f"{family}s, {side} score", ylim=(0, 1))
     for axes in panels[-1]:
@@ -80,12 +91,17 @@ def by_layer(scores: Scores) -> Figure:
     return figure
 
 
-def _line(axes: plt.Axes, at: Sequence[int], groups: Sequence[Tensor], colour: str, marker: str, label: str) -> None:
-    """Means with intervals at each place."""
-    means = [group.mean().item() for group in groups]
-    ends = [mean_interval(group.tolist()) for group in groups]
-    below = [mean - low for mean, (low, _) in zip(means, ends, strict=True)]
-    above = [high - mean for mean, (_, high) in zip(means, ends, strict=True)]
+def _line(axes: plt.Axes, values: Tensor, layers: Tensor, colour: str, marker: str, label: str) -> None:
+    """The mean with its interval at each layer."""
+    present = layers.unique()
+    means, below, above = zip(*(_mean(values[layers == layer]) for layer in present), strict=True)
     axes.errorbar(
-        at, means, yerr=[below, above], color=colour, marker=marker, elinewidth=0.8, linewidth=1.2, label=label
+        present,
+        means,
+        yerr=[below, above],
+        color=colour,
+        marker=marker,
+        elinewidth=0.8,
+        linewidth=1.2,
+        label=label,
     )

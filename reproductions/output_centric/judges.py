@@ -3,7 +3,8 @@
 Input side (section 4.1 of the paper): texts that a description leads to must excite the feature more than others do.
 The paper has a language model write them; here they are retrieved from held-out text. Output side (section 4.2): among
 three sets of texts, one written with the feature clamped and two with other features of its source, the description
-must lead to the right one. The paper asks a language model; here three judges of different kinds are asked.
+must lead to the right one. The paper asks a language model; here judges of different kinds are asked, and one whose
+oracle, a description made of another such text, does no better than chance is not listened to.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from reproductions.common.edits import final_states, unembed
 from reproductions.output_centric.words import Words
 
 SATURATION = 1.2  # BM25's k1; all passages have one length, so its b has no effect
-FEW, MANY = 5, 50  # passages on either side: for the paper's rule, and for the area under the curve
+FEW, MANY = 5, 50  # passages that are retrieved: for the paper's rule, and for the area under the curve
+DRAWS = 200  # of as few random passages
+RIVALS = 11  # other features of its source that a feature is held against, two at a time, at least
 CHANCE = {"input": 1 / 2, "output": 1 / 3}
-JUDGES = ("lexical", "embedding", "model")
+JUDGES = ("lexical", "embedding")  # of words that were to be expected; `asked` is another kind, of sampled texts
 ASKED = "\nThis text is about"
 TEXTS_AT_ONCE = 8
 
@@ -58,54 +61,53 @@ class Library:
 
 @dataclass(frozen=True)
 class InputScore:
-    """How a description did on the input side; without any passage to retrieve it did as chance does."""
+    """How a description did on the input side."""
 
-    strict: float  # the paper's rule: 1 where the mean over retrieved passages is larger, a tie counts as 0
-    tied: float  # the same, a tie counts as one half
-    area: float  # share of pairs of a retrieved and a random passage in which the retrieved one excites more
+    accuracy: float  # how often the paper's rule calls it right: five retrieved against five random passages
+    area: float  # share of pairs of a retrieved and another passage in which the retrieved one excites more
     retrieved: int
 
 
 def input_score(library: Library, description: Description, peaks: Tensor, generator: torch.Generator) -> InputScore:
-    """Judge a description by the feature's largest activation in each passage of the library: peaks [n]."""
+    """Judge a description by the feature's largest activation in each passage of the library: peaks [n].
+
+    The paper draws the five passages that do not fit once; the mean over many draws is the same on average, and varies
+    less from feature to feature. A tie is a failure, as in the paper. Where fewer than five passages hold a word of the
+    description, random ones fill up: a rare word is not held against it.
+    """
     found = library.ranked(description)[:MANY]
-    if not found:
-        return InputScore(0.0, 0.5, 0.5, 0)
     others = torch.ones(library.n, dtype=torch.bool)
     others[found] = False
-    drawn = others.nonzero().squeeze(1)
-    drawn = drawn[torch.randperm(len(drawn), generator=generator)[:MANY]]
-    few = (peaks[found[:FEW]].mean() - peaks[drawn[:FEW]].mean()).sign().item()
-    gaps = (peaks[found][:, None] - peaks[drawn][None]).sign()
-    return InputScore(float(few > 0), (few + 1) / 2, ((gaps + 1) / 2).mean().item(), len(found))
+    rest, few = peaks[others], peaks[found[:FEW]]
+    drawn = rest[torch.randint(len(rest), (DRAWS, 2 * FEW - len(few)), generator=generator)]
+    right = few.sum() + drawn[:, FEW:].sum(1) > drawn[:, :FEW].sum(1)
+    gaps = (peaks[found][:, None] - rest[None]).sign()
+    area = ((gaps + 1) / 2).mean().item() if found else 0.5
+    return InputScore(right.float().mean().item(), area, len(found))
 
 
 # Output side
 
 
-class TextJudges:
-    """Scores how well descriptions fit texts, in three ways; texts are sets of continuations [texts, n, 25]."""
+class WordJudges:
+    """Scores how well descriptions fit texts by how often each word was to be expected in them: [texts, words]."""
 
-    def __init__(self, model: Any, words: Words, idf: np.ndarray, texts: Tensor) -> None:
-        self.model, self.words, self.texts = model, words, texts
+    def __init__(self, model: Any, words: Words, idf: np.ndarray, expected: Tensor) -> None:
+        self.model, self.words, self.expected = model, words, expected
         self._idf = torch.from_numpy(idf).float()
 
     def scores(self, descriptions: Sequence[Description]) -> dict[str, Tensor]:
         """For each judge, the scores [descriptions, texts]; only those of one description can be compared."""
-        member = torch.zeros(len(descriptions), len(self.words.names))
-        for row, description in enumerate(descriptions):
-            member[row, list(description)] = 1.0
-        mean = member / member.sum(1, keepdim=True).clamp(min=1)
+        held = [list(description) for description in descriptions]
         return {
-            "lexical": member * self._idf @ self._counts.T,
-            "embedding": _unit(mean @ self._vectors) @ _unit(self._counts @ self._vectors).T,
-            "model": mean @ self._log_ratios.T,
+            "lexical": torch.stack([self.expected[:, own] @ self._idf[own] for own in held]),
+            "embedding": _unit(torch.stack([self._vectors[own].sum(0) for own in held])) @ self._pointing.T,
         }
 
     @cached_property
-    def _counts(self) -> Tensor:
-        """How often each text holds each word: [texts, words]."""
-        return self.words.counts(self.texts.flatten(1))
+    def _pointing(self) -> Tensor:
+        """Where the words of each text point to: [texts, d_model], of norm 1."""
+        return _unit(self.expected @ self._vectors)
 
     @cached_property
     def _vectors(self) -> Tensor:
@@ -115,68 +117,74 @@ class TextJudges:
         means = sums / self.words.summed(torch.ones(1, len(W_E))).T
         return means - means.mean(0)
 
-    @cached_property
-    def _log_ratios(self) -> Tensor:
-        """log p(word | text, asked) - log p(word | asked), by the model that nothing steers: [texts, words].
 
-        By Bayes' rule this is how much likelier the text is where the word is its subject.
-        """
-        rows = [self._asked(text) for text in self.texts]
-        found = [self._log_probs(rows[start : start + TEXTS_AT_ONCE]) for start in range(0, len(rows), TEXTS_AT_ONCE)]
-        return torch.cat(found) - self._log_probs([self._asked(self.texts[0, :0])])
+@torch.no_grad()
+def asked(model: Any, words: Words, texts: Tensor) -> Tensor:
+    """log p(word | text, asked) - log p(word | asked), by the model that nothing steers: [texts, words].
 
-    def _asked(self, text: Tensor) -> Tensor:
-        opening, question = self.model.to_tokens("")[0, :1].cpu(), self.model.tokenizer(ASKED, add_special_tokens=False)
-        return torch.cat([opening, text.flatten(), torch.tensor(question["input_ids"])])
+    By Bayes' rule this is how much likelier a text [texts, ..., 25] is where the word is its subject.
+    """
+    rows = [_question(model, text) for text in texts]
+    parts = [rows[start : start + TEXTS_AT_ONCE] for start in range(0, len(rows), TEXTS_AT_ONCE)]
+    found = [_log_probs(model, words, part) for part in parts]
+    return torch.cat(found) - _log_probs(model, words, [_question(model, texts[0, :0])])
 
-    @torch.no_grad()
-    def _log_probs(self, rows: Sequence[Tensor]) -> Tensor:
-        states = final_states(self.model, torch.stack(list(rows)))[:, -1]
-        probabilities = unembed(self.model, states).float().softmax(-1).cpu()
-        return self.words.summed(probabilities).clamp(min=1e-12).log()
+
+def _question(model: Any, text: Tensor) -> Tensor:
+    opening, question = model.to_tokens("")[0, :1].cpu(), model.tokenizer(ASKED, add_special_tokens=False)
+    return torch.cat([opening, text.flatten(), torch.tensor(question["input_ids"])])
+
+
+def _log_probs(model: Any, words: Words, rows: Sequence[Tensor]) -> Tensor:
+    states = final_states(model, torch.stack(list(rows)))[:, -1]
+    probabilities = unembed(model, states).float().softmax(-1).cpu()
+    return words.summed(probabilities).clamp(min=1e-12).log()
 
 
 def _unit(rows: Tensor) -> Tensor:
     return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
-def comparable(groups: Sequence[object]) -> list[int]:
-    """The rows whose text can be compared with those of two others of its group."""
-    return [row for row, group in enumerate(groups) if list(groups).count(group) > 2]
+def comparable(groups: Sequence[object], rivals: int = RIVALS) -> list[int]:
+    """The rows whose text can be compared with those of so many others of its group."""
+    return [row for row, group in enumerate(groups) if list(groups).count(group) > rivals]
 
 
-def chosen(own: float, others: Tensor) -> float:
-    """The chance that a text with the score `own` is chosen against two others, drawn from those with scores [n].
+def chosen(own: Tensor, others: Tensor) -> Tensor:
+    """The chance that a text with the score `own` [n] is chosen against two of others [n, m], drawn at random.
 
     The mean over all pairs that could be drawn, and over draws among equal scores: 1/3 where all are equal.
     """
-    n = len(others)
-    if n < 2:
+    m = others.shape[1]
+    if m < 2:
         raise ValueError("a description is judged against two other texts, and there are not as many")
-    lower, equal = int((others < own).sum()), int((others == own).sum())
+    lower, equal = ((others < own[:, None]).sum(1), (others == own[:, None]).sum(1))
     wins = lower * (lower - 1) / 2 + lower * equal / 2 + equal * (equal - 1) / 2 / 3
-    return wins / (n * (n - 1) / 2)
+    return wins / (m * (m - 1) / 2)
 
 
-def output_scores(scores: Tensor, groups: Sequence[object], own: Sequence[int] | None = None) -> Tensor:
-    """The chance [n] that each description leads to its own text, from scores [n descriptions, texts].
+def output_scores(scores: Tensor, groups: Sequence[object]) -> Tensor:
+    """The chance [n] that each description leads to its own text, from scores [n descriptions, n texts].
 
-    groups: [texts]; the other texts are those of the same group, which is a source. own: [n] which text belongs to a
-    description; by default they stand in the same order.
+    groups: [n]; the other texts are those of the same group, which is a source.
+    """
+    found = torch.empty(len(groups))
+    for group in dict.fromkeys(groups):
+        rows = [row for row, other in enumerate(groups) if other == group]
+        block = scores[rows][:, rows]
+        others = block[~torch.eye(len(rows), dtype=torch.bool)].view(len(rows), -1)
+        found[rows] = chosen(block.diagonal(), others)
+    return found
+
+
+def oracle(expected: Tensor, groups: Sequence[object], budget: int) -> list[list[int]]:
+    """The best that words can do: those that stand out in other texts of the same clamps, by `expected` [texts, words].
+
+    A word stands out by how much oftener it is to be expected than in the texts of its group on average, in units of
+    the spread that such a count has by chance; one more than is expected keeps the rarest words from the front.
     """
     found = []
-    for row, text in enumerate(range(len(groups)) if own is None else own):
-        rivals = [other for other, group in enumerate(groups) if group == groups[text] and other != text]
-        found.append(chosen(scores[row, text].item(), scores[row, rivals]))
-    return torch.tensor(found)
-
-
-def oracle(words: Words, texts: Tensor, budget: int) -> list[list[int]]:
-    """The best that words can do: those that stand out in other texts of the same clamps, [texts, ..., tokens].
-
-    A word stands out by how many more of a feature's continuations hold it than of the others' on average, in units of
-    the spread that such a count has by chance; one more than is expected keeps words that occur once from the front.
-    """
-    held = torch.stack([(words.counts(text.flatten(0, -2)) > 0).float().sum(0) for text in texts])
-    expected = held.mean(0)
-    return [row.topk(budget).indices.tolist() for row in (held - expected) / (expected + 1).sqrt()]
+    for text, group in zip(expected, groups, strict=True):
+        usual = expected[[row for row, other in enumerate(groups) if other == group]].mean(0)
+        found.append(((text - usual) / (usual + 1).sqrt()).topk(budget).indices.tolist())
+    return found

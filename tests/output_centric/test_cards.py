@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from reproductions.common.edits import generate
+from reproductions.common.edits import final_states, generate, unembed
 from reproductions.common.steering import Divergence
 from reproductions.output_centric import descriptions, passages, steering
 from reproductions.output_centric.cards import Album
@@ -18,6 +18,11 @@ from tests.output_centric.tiny import tiny_latents, tiny_model
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def words(model):
+    return Words.of(model)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,29 +68,62 @@ def untouched(model, rows, seed):
     return torch.cat([generate(model, prompt, own) for prompt, own in zip(prompts, uniform, strict=True)])
 
 
-def test_texts_are_written_under_the_clamp(model, chosen):
+def test_texts_are_written_under_the_clamp(model, chosen, words):
     to = torch.tensor([[1e4, 1e4, -1e4, -1e4], [0.0] * 4])
 
-    written = steering.write(model, chosen[:2], to, seed=0)
+    written = steering.write(model, words, chosen[:2], to, seed=0)
 
     assert written.steered.shape == (2, 4, 3, steering.WRITTEN)
     assert written.clean.shape == (3, steering.WRITTEN)
-    assert torch.equal(written.steered, steering.write(model, chosen[:2], to, seed=0).steered)
+    assert torch.equal(written.steered, steering.write(model, words, chosen[:2], to, seed=0).steered)
     assert torch.equal(written.clean, untouched(model, rows=2 * 4, seed=0))
-    assert not torch.equal(written.steered, steering.write(model, chosen[:2], to, seed=1).steered)
+    assert not torch.equal(written.steered, steering.write(model, words, chosen[:2], to, seed=1).steered)
 
 
-def test_a_card_says_all_that_was_found_and_is_json(model, chosen):
+def test_expected_words_are_the_probabilities_along_the_text(model, chosen, words, monkeypatch):
+    monkeypatch.setattr(steering, "ROWS_AT_ONCE", 3)  # passes that part a feature's texts
+    to = torch.tensor([[9.0, 2.0, -1.0, -4.0], [3.0, 1.0, -2.0, -5.0]])
+
+    written = steering.write(model, words, chosen[:2], to, seed=0)
+
+    for row, feature in enumerate(chosen[:2]):
+        by_hand = torch.zeros(len(words.names))
+        for target in range(4):
+            for prompt, text in zip(steering.PROMPTS, written.steered[row, target], strict=True):
+                tokens = torch.cat([model.to_tokens(prompt), text[None]], dim=1)
+                states = final_states(model, tokens, clamps([feature], to[row, target][None], 1))
+                before = states[0, -steering.WRITTEN - 1 : -1]
+                likely = (unembed(model, before) / steering.TEMPERATURE).softmax(-1).sum(0)
+                by_hand += words.summed(likely[None])[0]
+        assert torch.allclose(written.expected[row], by_hand, atol=1e-3)
+        assert written.expected[row].sum().item() == pytest.approx(4 * 3 * steering.WRITTEN, rel=1e-4)
+
+
+def test_a_word_is_written_as_often_as_expected_on_average(model, chosen, words):
+    to = torch.tensor([[3.0, 1.0, -1.0, -3.0]]).repeat(60, 1)
+
+    found = steering.write(model, words, chosen[:1] * 60, to, seed=0)
+
+    drawn, expected = words.counts(found.steered.flatten(1)), found.expected
+    often = expected.mean(0) > 5
+    assert often.sum() > 3
+    assert torch.allclose(drawn.mean(0)[often], expected.mean(0)[often], rtol=0.15)
+    assert (expected.std(0)[often] < drawn.std(0)[often]).all()
+
+
+def test_a_card_says_all_that_was_found_and_is_json(model, chosen, words):
     rows = torch.randint(1, 51, (6, 33), generator=torch.Generator().manual_seed(0))
-    words, readings = Words.of(model), passages.read(model, chosen, rows)
+    readings = passages.read(model, chosen, rows)
     directions = torch.cat([f.source.directions(torch.tensor([f.index])) for f in chosen])
     projected = descriptions.vocab_proj(model, directions, k=15)
     changed = descriptions.token_change(model, chosen, rows[:2], k=4)
-    written = steering.write(model, chosen, torch.ones(3, 4), seed=0)
-    album = Album(chosen, words, readings, projected, changed, written, [{"MaxAct": [1, 2]}] * 3, [{}] * 3)
+    written = steering.write(model, words, chosen[1:2], torch.ones(1, 4), seed=0)
+    lists, texts = [{"MaxAct": [1, 2]}] * 3, {1: written.steered[0]}
+    album = Album(chosen, words, readings, projected, changed, texts, written.clean, lists, [{}] * 3)
 
-    card = json.loads(json.dumps(album.cards([1])))[0]
+    unsteered, card = json.loads(json.dumps(album.cards([0, 1])))
 
+    assert unsteered["steered"] == []
     assert card["name"] == "neuron-1/9+"
     assert card["largest"] == pytest.approx(max(max(context["activations"]) for context in card["contexts"]))
     assert all(len(context["tokens"]) == len(context["activations"]) for context in card["contexts"])

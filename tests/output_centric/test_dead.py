@@ -20,14 +20,14 @@ from reproductions.output_centric.dead import (
     Lists,
     Probes,
     Revival,
+    counted,
     dead_latents,
-    metrics,
     projected,
     projected_and_changed,
     revive,
 )
 from reproductions.output_centric.descriptions import PROJECTED, vocab_proj
-from reproductions.output_centric.features import MLP, RESIDUAL, Latents
+from reproductions.output_centric.features import RESIDUAL, Latents
 from tests.output_centric.tiny import LATENTS, WIDTH, latents_of, random_weights, tiny_latents, tiny_model
 
 SITE = "blocks.1.hook_resid_post"
@@ -194,9 +194,7 @@ def test_without_a_dead_latent_nothing_is_read_and_n_is_0(model: Any) -> None:
     found = revive(model, tiny_latents(), torch.zeros(0).long(), SEEDS)
     assert found.passed == 0
     assert len(found.random) == len(found.other) == 3
-    for metric in metrics([found]):
-        assert metric.n == 0
-        assert math.isnan(metric.value)
+    assert counted(found) == (SITE, 0, "0", "0", "0")
 
 
 def test_default_lists_and_those_of_both_methods_are_equally_long(model: Any) -> None:
@@ -209,40 +207,20 @@ def test_default_lists_and_those_of_both_methods_are_equally_long(model: Any) ->
     assert both.tolist() != alone.tolist()
 
 
-def test_dead_are_those_that_hardly_ever_fired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_are_those_that_never_fired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     rates = torch.full((LATENTS,), 1e-3)
     rates[[2, 31]] = torch.tensor([0.0, 2e-4])
     path = shipped.path_of("smollm2-135m", SITE, 0)
     shipped.write(path, random_weights(), rates, {"site": SITE, "seed": 0, "k": 4, "outlier_norm": 1.0})
-    assert dead_latents("smollm2-135m", tiny_latents(SITE)).tolist() == [2, 31]
+    assert dead_latents("smollm2-135m", tiny_latents(SITE)).tolist() == [2]
 
 
-def revival(family: str, own: list[int], random: list[list[int]], other: list[list[int]]) -> Revival:
-    def attempts(fired: list[int]) -> Attempts:
+def test_those_that_fired_are_counted_the_mean_over_seeds() -> None:
+    def attempts(*fired: int) -> Attempts:
         return Attempts(torch.tensor(fired).bool(), torch.ones(len(fired)).long(), torch.ones(len(fired)).long())
 
-    controls = (tuple(map(attempts, random)), tuple(map(attempts, other)))
-    return Revival(family, SITE, torch.arange(len(own)), attempts(own), *controls, 0)
+    random, other = (attempts(0, 0, 1), attempts(0, 0, 0)), (attempts(0, 0, 0), attempts(1, 1, 1))
+    found = Revival(RESIDUAL, SITE, torch.arange(3), attempts(1, 1, 0), random, other, 0)
 
-
-def test_metrics_pool_the_sites_of_a_family() -> None:
-    sites = [
-        revival(RESIDUAL, [1, 1], [[0, 0], [1, 0]], [[0, 0], [0, 0]]),
-        revival(MLP, [0], [[0], [0]], [[0], [1]]),
-        revival(RESIDUAL, [1, 0], [[0, 0], [1, 0]], [[1, 0], [1, 0]]),
-    ]
-    found = {metric.name: metric for metric in metrics(sites)}
-    assert len(found) == 12
-    assert (found["revived_residual"].value, found["revived_residual"].n) == (0.75, 4)
-    assert found["revived_residual"].per_seed == ()
-    assert (found["revived_residual_random"].value, found["revived_residual_random"].per_seed) == (0.25, (0.0, 0.5))
-    assert found["revived_residual_over_random"].value == 0.5
-    assert found["revived_residual_over_random"].per_seed == (0.75, 0.25)
-    assert found["revived_residual_over_other"].value == 0.5
-    assert found["revived_residual_other_over_random"].per_seed == (0.25, -0.25)
-    low, high = found["revived_residual"].interval or (math.nan, math.nan)
-    assert 0 <= low < 0.75 < high <= 1
-    assert found["revived_mlp"].n == 1
-    assert math.isnan((found["revived_mlp"].interval or (0.0, 0.0))[0])
-    assert found["revived_mlp_over_other"].per_seed == (0.0, -1.0)
+    assert counted(found) == (SITE, 3, "2", "0.5", "1.5")
