@@ -140,7 +140,9 @@ def test_a_claim_says_what_must_be_true_and_why_it_is_not_told(html: Path) -> No
     assert "over all of the authors' models and columns 0.70 to 0.90" in _text(claim)
     [why] = claim.xpath(".//tr[@class='claim-why']")
     assert _text(why).startswith("spans 0.5: n = 12 sees gaps of 0.0")
-    assert "Same fact as C1" in _text(page.xpath("//section[@id='claim-C6']")[0])
+    other = _text(page.xpath("//section[@id='claim-C6']")[0])
+    assert "Same fact as C1" in other
+    assert "Released files 0.87" in other and "Paper" not in other
 
 
 def test_a_negative_verdict_shows_all_that_it_took(html: Path) -> None:

@@ -55,6 +55,13 @@ class Finding:
         return self.claim.kind == OURS
 
     @property
+    def origin(self) -> str:
+        """Where the number beside ours is from: the paper's text, or files of its authors in which we looked it up."""
+        if self.ours:
+            return "Ours"
+        return "Released files" if str(self.claim.paper.source).startswith("released") else "Paper"
+
+    @property
     def measured(self) -> bool:
         """Whether there is a number."""
         return self.judgement.value is not None
