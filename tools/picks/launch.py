@@ -114,8 +114,8 @@ def leash() -> Iterator[int]:
 def threads(environment: Mapping[str, str]) -> int:
     """How many threads a run computes with: OMP_NUM_THREADS if the user sets it, else the processors, within reason.
 
-    A second thread costs 30 % more processor time in a pass over 12 tokens, 10 % in one over 100. That pays on an idle
-    machine; on a busy one a single thread is up to half as fast again, and OMP_NUM_THREADS=1 asks for it.
+    Small passes take one of them (`reproductions.common.threads`). On a busy machine one is the best number throughout,
+    and OMP_NUM_THREADS=1 asks for it.
     """
     wanted = environment.get("OMP_NUM_THREADS", "")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
