@@ -11,6 +11,7 @@ from scipy.stats import mannwhitneyu
 import reproductions.feature_flow as here
 from reproductions.common.activations import Reader
 from reproductions.common.claims import load_claims
+from reproductions.common.encoding import decode, encode
 from reproductions.common.verdicts import CANNOT_TELL, HOLDS, NOT_TESTED, OPPOSITE, judge, judge_claim
 from reproductions.feature_flow import campaigns, experiments, figures, findings, steering_findings
 from reproductions.feature_flow.campaigns import CUMULATIVE, ONE_LAYER, RANDOM_GRAPH, SEED, WAYS, WRITTEN, Atlas
@@ -173,6 +174,14 @@ def test_shares_of_states_are_those_of_all_windows_together(metrics, matched):
 
     assert metrics["share_newborn"].value == pytest.approx((states == 2).double().mean().item())
     assert metrics["share_explained_null"].value < 0.6  # three sources at a rate of 0.2
+
+
+def test_what_the_steps_find_can_be_kept(readings, trials, removed):
+    for found in (readings, [trial.found for trial in trials], removed):
+        skeleton, tensors = encode(found, "")
+        again = decode(skeleton, tensors)
+        assert encode(again, "")[0] == skeleton
+    assert again[0].of(TOP_1).after.nan_to_num(-1).equal(removed[0].of(TOP_1).after.nan_to_num(-1))
 
 
 # Units
