@@ -308,7 +308,7 @@ def fell_below(verdict: str | None, recorded: str | None) -> bool:
 
 PHRASES: Mapping[str, Sequence[str]] = {
     HOLDS: ("holds", "hold"),
-    WEAKER: ("holds, weaker", "hold, weaker"),
+    WEAKER: ("holds more weakly", "hold more weakly"),
     CANNOT_TELL: ("cannot be told", "cannot be told"),
     NOT_SEEN: ("is not seen", "are not seen"),
     OPPOSITE: ("is the opposite", "are the opposite"),
