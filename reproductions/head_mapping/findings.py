@@ -161,16 +161,16 @@ def reading_metrics(scores: Scores, paper: Scores, embedding: Hits, counted: Seq
 
 def layout_metrics(scores: Scores, seed: int = 0) -> list[Metric]:
     """Where relation heads lie, how many relations a head carries, and how many heads a relation has."""
-    phi, null = scores.phi(), scores.phi_shuffled(0)
+    phi = scores.phi()
+    nulls = torch.stack([scores.phi_shuffled(i) for i in range(len(scores.seeds))])
     implements = phi >= IMPLEMENTS
-    nulls = [_heads_each(scores.phi_shuffled(i)) for i in range(len(scores.seeds))]
     return [
         _share("upper_share", _in_upper_half(implements)),
-        _share("upper_share_chance", _in_upper_half(null >= CHANCE)),
+        _share("upper_share_chance", _in_upper_half(nulls.amax(0) >= CHANCE)),
         _share("multi_relation_share", _carries_two(implements)),
         _share("multi_relation_share_dealt", _carries_two(dealt(implements, seed))),
         mean_of("heads_per_relation", _heads_each(phi)),
-        mean_of("heads_per_relation_shuffled", mean_lists(nulls)),
+        mean_of("heads_per_relation_shuffled", mean_lists([_heads_each(null) for null in nulls])),
     ]
 
 

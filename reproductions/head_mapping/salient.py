@@ -143,33 +143,26 @@ def rule_share(mappings: Sequence[tuple[str, str]], known: Known) -> float:
     return sum(follows_rule(source, target, known) for source, target in mappings) / len(mappings)
 
 
-def coherence(tokens: Tensor, unit_embeddings: Tensor) -> float:
-    """The mean cosine between different tokens of a set [n], for centred unit embeddings [V, d]."""
+def coherence(tokens: Tensor, W_E: Tensor, centre: Tensor) -> float:
+    """The mean cosine between different tokens of a set [n], as embeddings [V, d] seen from their centre [d]."""
     distinct = tokens.unique()
     if len(distinct) < 2:
         return 1.0
-    chosen = unit_embeddings[distinct]
+    chosen = torch.nn.functional.normalize(W_E[distinct] - centre, dim=1)
     gram = chosen @ chosen.T
     n = len(distinct)
     return float((gram.sum() - gram.trace()) / (n * (n - 1)))
 
 
-def centred_units(W_E: Tensor) -> Tensor:
-    """Embeddings [V, d] less their mean, at unit length."""
-    centred = W_E - W_E.mean(0)
-    return centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-9)
-
-
-def describe(operation: Operation, decode: Sequence[str], unit: Tensor, known: Known) -> Tensor:
+def describe(operation: Operation, decode: Sequence[str], W_E: Tensor, centre: Tensor, known: Known) -> Tensor:
     """What the two stand-ins say of one head: [rule share, coherence of the sources, coherence of the targets]."""
     mappings = [
         (decode[source], decode[target])
         for source, targets in zip(operation.sources.tolist(), operation.targets.tolist(), strict=True)
         for target in targets
     ]
-    return torch.tensor(
-        [rule_share(mappings, known), coherence(operation.sources, unit), coherence(operation.targets[:, 0], unit)]
-    )
+    sets = operation.sources, operation.targets[:, 0]
+    return torch.tensor([rule_share(mappings, known), *(coherence(tokens, W_E, centre) for tokens in sets)])
 
 
 def describable(scores: Tensor, null: Tensor, false_positives: float = 0.05) -> Tensor:
@@ -202,11 +195,11 @@ def describability(
 
     The threshold comes from the same heads permuted in several ways; it is also held against them permuted in another.
     """
-    unit = centred_units(heads.W_E)
+    centre = heads.W_E.mean(0)
     variants = [heads, *(heads.permuted(seed) for seed in (CONTROL_SEED, *NULL_SEEDS))]
     operations = salient_operations(variants, places, allowed)
     real, control, *nulls = (
-        torch.stack([describe(operation, decode, unit, known) for operation in own]) for own in operations
+        torch.stack([describe(operation, decode, heads.W_E, centre, known) for operation in own]) for own in operations
     )
     null = torch.cat(nulls)
     return Describability(operations[0], real, describable(real, null), describable(control, null))

@@ -76,11 +76,12 @@ def test_a_rule_is_the_same_word_a_common_stem_or_a_known_pair(source, target, e
     assert salient.follows_rule(source, target, frozenset({("big", "small")})) is expected
 
 
-def test_coherence_tells_a_cluster_from_scattered_tokens():
-    unit = torch.nn.functional.normalize(torch.cat([torch.eye(4), torch.tensor([[1.0, 0.1, 0, 0]])]), dim=1)
-    assert salient.coherence(torch.tensor([0, 4]), unit) > 0.99
-    assert salient.coherence(torch.tensor([0, 1, 2]), unit) == pytest.approx(0.0)
-    assert salient.coherence(torch.tensor([2, 2]), unit) == 1.0
+def test_coherence_tells_a_cluster_from_scattered_tokens_seen_from_the_centre():
+    centre = torch.tensor([3.0, -2.0, 0.0, 1.0])
+    embeddings = centre + torch.cat([torch.eye(4), torch.tensor([[2.0, 0.1, 0, 0]])])
+    assert salient.coherence(torch.tensor([0, 4]), embeddings, centre) > 0.99
+    assert salient.coherence(torch.tensor([0, 1, 2]), embeddings, centre) == pytest.approx(0.0, abs=1e-6)
+    assert salient.coherence(torch.tensor([2, 2]), embeddings, centre) == 1.0
 
 
 def test_permuted_heads_pass_at_about_the_stated_rate():
