@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from reproductions.common import fetch
 from reproductions.common.catalogue import ModelCard, ModelError, model_card
 from reproductions.common.quiet import quiet_transformers
+from reproductions.common.threads import suit_threads
 
 
 def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerBridge:
@@ -31,6 +32,7 @@ def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerB
     bridge.cfg.model_name = card.name
     bridge.original_model.requires_grad_(False)
     model.base_model.register_forward_hook(_refuse_nan)
+    suit_threads(model.base_model)
     bridge.eval()
     return bridge
 

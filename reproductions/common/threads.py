@@ -2,8 +2,8 @@
 
 Measured on two processors with SmolLM2-135M, threads that sleep when idle, and priority over all else: of passes over
 12 and 96 tokens one thread made 1.2 and 1.3 times as many a second as two, which took 1.5 times its processor time;
-over 384, 512 and 1,200 tokens two made 1.2, 1.5 and 1.5 times as many, and of a product of 256 rows 1.4 times. Beside
-other programs one thread was the faster one throughout.
+over 384, 512 and 1,200 tokens two made 1.2, 1.5 and 1.5 times as many, and of a product of 256 rows 1.4 times. SMALL
+was set after these figures were seen; it decides how long a run takes, and no number but for a last bit.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ ALLOWED = re.compile(
     r"|CUDA_\w+|NVIDIA_\w+|OMP_\w+|GOMP_\w+|KMP_\w+|MKL_\w+|OPENBLAS_\w+"
 )
 # Threads that have nothing to do sleep, in GNU's OpenMP (PyTorch's on Linux) and in LLVM's (on macOS). By default they
-# spin, and beside other programs every part of a product waits for a thread that has lost its processor: on a busy
-# machine of two processors a pass over 12 tokens took one thread 0.67 s, two that spin 6.8 s, two that sleep 0.85 s.
+# spin, and beside other programs every part of a product waits for a thread that has lost its processor: beside three
+# of them, on two processors, passes over 12 tokens took ten times as long with two spinning threads as with one.
 SLEEP_WHEN_IDLE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 MOST_THREADS = 8  # more gains nothing on models this small, and numbers depend on the count
 LONGEST_SOCKET = 100  # a Unix socket's path holds 104 bytes on macOS, 108 on Linux
@@ -114,8 +114,7 @@ def leash() -> Iterator[int]:
 def threads(environment: Mapping[str, str]) -> int:
     """How many threads a run computes with: OMP_NUM_THREADS if the user sets it, else the processors, within reason.
 
-    Small passes take one of them (`reproductions.common.threads`). On a busy machine one is the best number throughout,
-    and OMP_NUM_THREADS=1 asks for it.
+    Small passes take one of them (`reproductions.common.threads`). On a busy machine OMP_NUM_THREADS=1 may be faster.
     """
     wanted = environment.get("OMP_NUM_THREADS", "")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
