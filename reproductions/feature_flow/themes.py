@@ -75,7 +75,7 @@ class Vocabulary:
 
     def first_words(self, tokens: Tensor, n: int) -> list[int]:
         """The first n different words among tokens [k], in their order."""
-        words = (int(word) for word in self.word_of[tokens] if word != NO_WORD)
+        words = (word for word in self.word_of[tokens].tolist() if word != NO_WORD)
         return list(dict.fromkeys(words))[:n]
 
 
