@@ -58,7 +58,7 @@ WAYS = {  # to amplify a theme, in the names of metrics
     REPEATED: "repeated",
     RANDOM_GRAPH: "random_graph",
 }
-AS_STRONG = (ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways that are also compared at the same strength
+AS_STRONG = (SEED, ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways that are also compared at the same strength
 WRITTEN = (SEED, ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways under which texts are written
 OTHER_GRAPH = "another theme's graph"
 SUPPRESSED = (SEED, ONE_LAYER, CUMULATIVE, OTHER_GRAPH)
@@ -170,7 +170,7 @@ def _ways(atlas: Atlas, theme: Theme, generator: torch.Generator) -> dict[str, S
     site, latent = theme.seed.site, theme.seed.latent
     whole = along(CUMULATIVE, flow, dictionaries, atlas.typical)
     return {
-        SEED: along(SEED, {site: [latent]}, dictionaries),
+        SEED: along(SEED, {site: [latent]}, dictionaries, atlas.typical),
         ONE_LAYER: along(ONE_LAYER, at_layer(flow, layer_of(site)), dictionaries, atlas.typical),
         CUMULATIVE: whole,
         REPEATED: repeated_seed(REPEATED, whole, dictionaries[site].directions[latent]),

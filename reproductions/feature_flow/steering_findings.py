@@ -41,6 +41,8 @@ def mass_metrics(gains: Gains, as_strong: Gains) -> list[Metric]:
         _mean("mass_random_over_one_layer", gains[RANDOM_GRAPH] - gains[ONE_LAYER]),
         _mean("as_strong_graph_over_one_layer", as_strong[CUMULATIVE] - as_strong[ONE_LAYER]),
         _mean("as_strong_random_over_one_layer", as_strong[RANDOM_GRAPH] - as_strong[ONE_LAYER]),
+        _mean("as_strong_graph_over_seed", as_strong[CUMULATIVE] - as_strong[SEED]),
+        _mean("as_strong_random_over_seed", as_strong[RANDOM_GRAPH] - as_strong[SEED]),
     ]
 
 

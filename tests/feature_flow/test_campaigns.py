@@ -89,8 +89,9 @@ def test_controls_are_as_long_as_the_graph_at_every_site(ways):
 def test_one_layer_is_the_seeds_part_of_the_graph(atlas, themes, ways):
     for theme, seed, layer, whole in zip(themes, ways[SEED], ways[ONE_LAYER], ways[CUMULATIVE], strict=True):
         direction = atlas.dictionaries[theme.seed.site].directions[theme.seed.latent]
+        typical = atlas.typical[theme.seed.site][theme.seed.latent]
         assert list(seed.vectors) == [theme.seed.site]
-        torch.testing.assert_close(seed.vectors[theme.seed.site], direction)
+        torch.testing.assert_close(seed.vectors[theme.seed.site], typical * direction)
         assert "blocks.0.hook_resid_post" in whole.vectors
         assert "blocks.0.hook_resid_post" not in layer.vectors
         assert {**whole.vectors, **layer.vectors}.keys() == whole.vectors.keys()
