@@ -45,14 +45,15 @@ def multi_token_agreements(
 ) -> list[MultiToken]:
     """The agreement (without context) for every relation with enough subjects, of which `most` are taken at most."""
     longer = {name: multi_token_sources(relation, model.tokenizer)[:most] for name, relation in relations.items()}
+    enough = {name: subjects for name, subjects in longer.items() if len(subjects) >= LEAST}
+    if not enough:
+        return []
     prompts = [Prompt.of(template, model.tokenizer) for template in templates]
-    found = []
+    top_k = [relations[name].top_k for name, subjects in enough.items() for _ in subjects]
     with HeadReader(model) as reader:
-        for index, (name, subjects) in enumerate(longer.items()):
-            if len(subjects) >= LEAST:
-                hits = _dynamic_hits(reader, heads, prompts, subjects, relations[name].top_k)
-                found.append(_compared(name, index, hits, scores))
-    return found
+        hits = _dynamic_hits(reader, heads, prompts, list(itertools.chain(*enough.values())), top_k)
+    parts = hits.split([len(subjects) for subjects in enough.values()], dim=1)
+    return [_compared(name, list(relations).index(name), own, scores) for name, own in zip(enough, parts, strict=True)]
 
 
 def _compared(name: str, index: int, hits: Tensor, scores: Scores) -> MultiToken:
@@ -82,9 +83,13 @@ def _compared_in_half(index: int, hits: Tensor, scores: Scores, i: int) -> list[
 
 @torch.no_grad()
 def _dynamic_hits(
-    reader: HeadReader, heads: Heads, prompts: Sequence[Prompt], subjects: Sequence[MultiTokenPair], top_k: int
+    reader: HeadReader,
+    heads: Heads,
+    prompts: Sequence[Prompt],
+    subjects: Sequence[MultiTokenPair],
+    top_k: Sequence[int],
 ) -> Tensor:
-    """Hits of one relation at the last token of each subject, without context: [T, n, L, H], in the subjects' order.
+    """Hits at the last token of each subject, without context: [T, n, L, H], in the subjects' order.
 
     Equally long subjects share a forward pass; all of them, in all templates, share one readout.
     """
@@ -97,7 +102,8 @@ def _dynamic_hits(
         for own in groups
     ]
     target = torch.tensor([subjects[i].target_id for i in order], device=device).repeat(len(prompts))
-    hits = readout_hits(heads, torch.cat(values), target, torch.full_like(target, top_k), suppression=False).promoted
+    ks = torch.tensor([top_k[i] for i in order], device=device).repeat(len(prompts))
+    hits = readout_hits(heads, torch.cat(values), target, ks, suppression=False).promoted
     back = torch.tensor(order, device=device).argsort()
     return hits.unflatten(0, (len(prompts), -1))[:, back]
 

@@ -24,7 +24,7 @@ def test_a_longer_subject_is_read_at_its_last_token():
     subjects.insert(1, replace(subjects[0], source_ids=(5, 6, 7)))
     prompts = [Prompt.of(template, word_tokenizer()) for template in ("w3 {} w4", "{} w9 w8")]
     with HeadReader(model) as reader:
-        found = multi_token._dynamic_hits(reader, heads, prompts, subjects, 400)
+        found = multi_token._dynamic_hits(reader, heads, prompts, subjects, [400] * len(subjects))
     pairs = Pairs.of({"r": short}, word_tokenizer(), most=99)
     kept = [i for i in range(len(subjects)) if i != 1]
     for row, template in zip(found, ("w3 w11 {} w4", "w11 {} w9 w8"), strict=True):
@@ -47,6 +47,29 @@ def test_relations_with_few_longer_subjects_are_left_out():
         model, heads, {"few": few}, scored(model, heads, pairs), ["w3 {}", "{} w4"], most=50
     )
     assert found == []
+
+
+def test_relations_that_are_read_together_get_what_each_gets_alone():
+    model = tiny_llama()
+    heads = Heads.of(model)
+    made = {
+        name: relation(name, [(s, s + 1) for s in range(start, start + 40)], top_k=top_k)
+        for name, start, top_k in (("a", 20, 300), ("b", 70, 30))
+    }
+    made = {
+        name: replace(r, pairs=(*r.pairs, *((f"w{length} w6 {source}", target) for source, target in r.pairs[:9])))
+        for (name, r), length in zip(made.items(), (5, 8), strict=True)
+    }
+    scores = scored(model, heads, Pairs.of(made, word_tokenizer(), most=40))
+    templates = ["w3 {}", "{} w4"]
+    both = multi_token.multi_token_agreements(model, heads, made, scores, templates, most=9)
+    assert [found.relation for found in both] == ["a", "b"]
+    for index, (name, found) in enumerate(zip(made, both, strict=True)):
+        subjects = multi_token.multi_token_sources(made[name], word_tokenizer())
+        prompts = [Prompt.of(template, word_tokenizer()) for template in templates]
+        with HeadReader(model) as reader:
+            hits = multi_token._dynamic_hits(reader, heads, prompts, subjects, [made[name].top_k] * len(subjects))
+        assert found == multi_token._compared(name, index, hits, scores)
 
 
 def test_both_kinds_of_subject_are_new_to_the_static_score():
