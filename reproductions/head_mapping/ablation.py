@@ -101,6 +101,7 @@ class Task:
     last: Tensor  # [N] the last token of each prompt
     target: Tensor  # [N]
     cache: Any  # keys and values of the positions before it
+    logits: Tensor  # [N, V] what the whole model says there
 
     @classmethod
     @torch.no_grad()
@@ -109,18 +110,18 @@ class Task:
         mask.kept = None
         prompt = Prompt.of(relation.prompt, mask.model.tokenizer)
         tokens = prompt.fill(pairs.source[:, None])
-        run = mask.model.original_model.base_model
-        shared, own = tokens[:1, : len(prompt.before)], tokens[:, len(prompt.before) : -1]
-        cache = run(shared, use_cache=True).past_key_values  # what stands before the source is the same in all prompts
+        run = mask.model.original_model
+        shared, own = tokens[:1, : len(prompt.before)], tokens[:, len(prompt.before) :]
+        cache = run.base_model(shared, use_cache=True).past_key_values  # what stands before the source is shared by all
         cache.batch_repeat_interleave(len(tokens))
-        if own.shape[1]:
-            cache = run(own, past_key_values=cache, use_cache=True).past_key_values
-        return cls(mask, tokens[:, -1], pairs.target, cache)
+        logits = run(own, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
+        cache.crop(-1)
+        return cls(mask, tokens[:, -1], pairs.target, cache, logits)
 
     @cached_property
     def base(self) -> Answers:
         """The answers of the whole model."""
-        return self.answers([[]])[0]
+        return Answers(*_graded(self.logits, self.target[:, None]).mean(0).tolist())
 
     def answers(self, removals: Sequence[Sequence[Head]]) -> list[Answers]:
         """The answers under each of several ablations; many of them go through the model together."""
@@ -136,9 +137,14 @@ class Task:
         last, target = (tokens.repeat_interleave(n)[:, None] for tokens in (self.last, self.target))
         run = self.mask.model.original_model
         logits = run(last, past_key_values=repeated(self.cache, n), use_cache=True).logits[:, -1]
-        log_prob = logits.gather(1, target) - logits.logsumexp(1, keepdim=True)
-        right = (logits.argmax(1, keepdim=True) == target).float()
-        return torch.cat([right, log_prob], dim=1).view(-1, n, 2).transpose(0, 1)
+        return _graded(logits, target).view(-1, n, 2).transpose(0, 1)
+
+
+def _graded(logits: Tensor, target: Tensor) -> Tensor:
+    """Whether the most likely token is the target [n, 1], and the target's log-probability: [n, 2]."""
+    log_prob = logits.gather(1, target) - logits.logsumexp(1, keepdim=True)
+    right = (logits.argmax(1, keepdim=True) == target).float()
+    return torch.cat([right, log_prob], dim=1)
 
 
 @dataclass(frozen=True)

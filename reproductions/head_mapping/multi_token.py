@@ -53,7 +53,9 @@ def multi_token_agreements(
     with HeadReader(model) as reader:
         hits = _dynamic_hits(reader, heads, prompts, list(itertools.chain(*enough.values())), top_k)
     parts = hits.split([len(subjects) for subjects in enough.values()], dim=1)
-    return [_compared(name, scores.pairs.names.index(name), own, scores) for name, own in zip(enough, parts, strict=True)]
+    return [
+        _compared(name, scores.pairs.names.index(name), own, scores) for name, own in zip(enough, parts, strict=True)
+    ]
 
 
 def _compared(name: str, index: int, hits: Tensor, scores: Scores) -> MultiToken:

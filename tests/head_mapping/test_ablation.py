@@ -34,7 +34,7 @@ def task_with_answers(mask, n: int = 12, prompt: str = "w5 w9 {} w6") -> tuple[T
     answers = mask.model.original_model(tokens, use_cache=False).logits[:, -1].argmax(-1)
     answers[::3] = 1
     task = Task.of(mask, made, pairs)
-    return Task(mask, task.last, answers, task.cache), tokens
+    return replace(task, target=answers), tokens
 
 
 @pytest.mark.parametrize("prompt", ["w5 w9 {} w6 w8", "w5 {}"])
