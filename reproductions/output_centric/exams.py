@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,7 +26,6 @@ from reproductions.output_centric.judges import (
 NEGATIVES_SEED = 1000
 
 Descriptions = Sequence[Description]  # one for each feature
-Exam = Callable[[Descriptions], Tensor]  # to a score for each feature [n], NaN where it could not be examined
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Outputs:
     @cached_property
     def listened(self) -> dict[str, Tensor]:
         """Whether each judge counts for a row [rows]: its oracle beats chance on the half that the row is not in."""
-        return {judge: _passing(scores) for judge, scores in self.oracles.items()}
+        return {judge: _passing(scores, self.sources) for judge, scores in self.oracles.items()}
 
     def _by_judge(self, of_draws: Sequence[Descriptions]) -> dict[str, Tensor]:
         """Each judge's scores [rows], the mean over draws, of the descriptions that are held against each draw."""
@@ -119,13 +118,17 @@ class Outputs:
         return found
 
 
-def halves(n: int) -> Tensor:
-    """Which of n features, in the order of their sources, are in the first half: [n] of bool."""
-    return torch.arange(n) % 2 == 0
+def halves(sources: Sequence[object]) -> Tensor:
+    """Which features are in the first half, from the source of each: [n] of bool.
+
+    Every other source: those of one source share their texts, so that within it one gains what another loses.
+    """
+    places = {source: place for place, source in enumerate(dict.fromkeys(sources))}
+    return torch.tensor([places[source] % 2 == 0 for source in sources])
 
 
-def _passing(scores: Tensor) -> Tensor:
+def _passing(scores: Tensor, sources: Sequence[object]) -> Tensor:
     """For each of some scores [n], whether those of the other half are above chance."""
-    first = halves(len(scores))
+    first = halves(sources)
     passes = [mean_interval(scores[half].tolist())[0] > CHANCE["output"] for half in (first, ~first)]
     return torch.where(first, passes[1], passes[0])

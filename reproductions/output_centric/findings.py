@@ -115,13 +115,13 @@ def by_budget(material: Sequence[Material]) -> dict[Hashable, Descriptions]:
     return {(m, n): [one.described(n)[m] for one in material] for n in BUDGETS for m in methods}
 
 
-def best(scores: ByMethod, methods: Iterable[str]) -> Tensor:
+def best(scores: ByMethod, methods: Iterable[str], first: Tensor) -> Tensor:
     """The scores [n] of the best of some methods, each with the number of words that suits it best.
 
-    Which that is, the other half of the features tells, so that picking the best gains nothing by chance.
+    Which that is, the other half of the features tells, so that picking the best gains nothing by chance; `first` [n]
+    are those of the first half.
     """
     found = torch.stack([scores[method, n] for method in methods for n in BUDGETS])
-    first = halves(found.shape[1])
     by_first, by_second = (found[found[:, half].nanmean(1).nan_to_num(0).argmax()] for half in (first, ~first))
     return torch.where(first, by_second, by_first)
 
@@ -169,8 +169,9 @@ def gap_metrics(scores: Scores, shuffled: Scores, side: str) -> list[Metric]:
 
 def ensemble_metrics(scores: Scores, shuffled: Scores, side: str) -> list[Metric]:
     """The three methods together less the best of others, from scores by method and number of words."""
+    first = halves([feature.source.hook for feature in scores.features])
     return [
-        over_features(name, best(of.by[exam], [RAW_ALL]) - best(of.by[exam], methods), scores.seeds)
+        over_features(name, best(of.by[exam], [RAW_ALL], first) - best(of.by[exam], methods, first), scores.seeds)
         for gap, methods in ENSEMBLES[side].items()
         for name, of, exam in _routes(gap, scores, shuffled, side)
     ]

@@ -66,10 +66,6 @@ class Written:
     clean: Tensor
     expected: Tensor
 
-    def of(self, rows: Sequence[int]) -> Written:
-        """That of some of the features."""
-        return Written(self.steered[list(rows)], self.clean, self.expected[list(rows)])
-
 
 @torch.no_grad()
 def write(model: Any, words: Words, features: Sequence[Feature], to: Tensor, seed: int) -> Written:

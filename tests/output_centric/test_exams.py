@@ -69,7 +69,7 @@ def test_where_texts_say_nothing_no_judge_is_listened_to(model, words, features)
 
 def test_a_judge_is_listened_to_by_its_oracle_on_the_other_half_alone(model, words, features):
     outputs = examined(model, words, features, strength=0.0)
-    first = halves(len(features))
+    first = halves(outputs.sources)
     spread = 0.3 + 0.02 * (torch.arange(len(features)) % 5)
     outputs.__dict__["oracles"] = {
         "lexical": torch.where(first, 0.5 + spread, spread - 0.3),

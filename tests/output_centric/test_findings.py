@@ -160,11 +160,12 @@ def test_a_right_world_holds(world):
 
 
 def test_shuffled_descriptions_do_not_hold(world):
+    """A3b is left out: among wrong descriptions it compares chance with chance, and once in forty that holds."""
     others = strangers(world.features)
 
     found = world.verdicts([world.reads[row] for row in others], [world.written[row] for row in others])
 
-    assert not [id for id in ("A1", "A1b", "A2", "A2b", "A3", "A3b", "A3c") if found[id].verdict in POSITIVE]
+    assert not [id for id in ("A1", "A1b", "A2", "A2b", "A3", "A3c") if found[id].verdict in POSITIVE]
 
 
 def test_the_weights_of_another_source_do_not_hold(world):
@@ -208,19 +209,20 @@ def test_planted_differences_are_found_and_equal_means_are_not(many):
 
 
 def test_the_best_is_what_did_best_on_the_other_half():
-    first = halves(40)
+    first = halves(["one"] * 20 + ["two"] * 20)
     scores = {(method, n): torch.full((40,), 0.1) for method in ("a", "b") for n in findings.BUDGETS}
     scores["a", 3] = torch.where(first, 0.9, 0.3)  # best for the first half, by which the second half is judged
     scores["b", 6] = torch.where(first, 0.2, 0.7)  # and the other way round
 
-    assert torch.equal(best(scores, ["a", "b"]), torch.where(first, scores["b", 6], scores["a", 3]))
+    assert torch.equal(best(scores, ["a", "b"], first), torch.where(first, scores["b", 6], scores["a", 3]))
 
 
 def test_picking_the_best_of_equals_gains_nothing(many):
     gains = []
     for seed in range(40):
         scores = planted(many, seed).by[findings.INPUT]
-        gains.append((best(scores, SINGLE).mean() - scores[MAX_ACT].mean()).item())
+        first = halves([feature.source.hook for feature in many])
+        gains.append((best(scores, SINGLE, first).mean() - scores[MAX_ACT].mean()).item())
 
     assert np.mean(gains) == pytest.approx(0, abs=0.01)
 
