@@ -77,7 +77,7 @@ def judge_claim(claim: Claim, metrics: Mapping[str, Metric], profile: str) -> Ju
     """
     if claim.metric is None:
         return Judgement(claim, NOT_TESTED, claim.not_tested or "")
-    if claim.full_only and profile != FULL:
+    if claim.full_only and (profile != FULL or claim.metric not in metrics):
         return Judgement(claim, NOT_TESTED, f"full profile only: {claim.full_only}")
     found = Evidence.of(claim, metrics)
     verdict, reason = (None, "follows from the settings") if claim.kind == ARITHMETIC else _rule(found, profile)

@@ -162,8 +162,9 @@ def test_shares_and_differences_are_judged_by_the_same_rule():
 
 def test_the_quick_profile_leaves_to_the_full_one_what_it_cannot_decide():
     claim = replace(CLAIM, full_only="n = 5 sees gaps of 0.9", metric="not reported")
-    found = judge_claim(claim, {}, "quick")
-    assert (found.verdict, found.reason) == (NOT_TESTED, "full profile only: n = 5 sees gaps of 0.9")
+    for profile in ("quick", "full"):  # a full one whose parameters leave the part out has not got the number either
+        found = judge_claim(claim, {}, profile)
+        assert (found.verdict, found.reason) == (NOT_TESTED, "full profile only: n = 5 sees gaps of 0.9")
 
 
 def test_arithmetic_shows_its_number_and_no_word():

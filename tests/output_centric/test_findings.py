@@ -160,7 +160,7 @@ def test_a_right_world_holds(world):
 
 
 def test_shuffled_descriptions_do_not_hold(world):
-    """A3b is left out: among wrong descriptions it compares chance with chance, and once in forty that holds."""
+    """No claim on the output side holds either (A3b is not judged: there wrong descriptions came out ahead)."""
     others = strangers(world.features)
 
     found = world.verdicts([world.reads[row] for row in others], [world.written[row] for row in others])
