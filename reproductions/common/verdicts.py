@@ -6,7 +6,8 @@ is claimed, and the controls. No threshold of ours stands between. The words:
     holds          the interval lies beyond the null on the claimed side, and the control is clean
     holds, weaker  the same, and all of it is below the authors' range, on a comparable scale
     opposite       the interval lies beyond the null on the other side
-    not seen       the interval spans the null and ends below the authors' range, which the run could have seen
+    not seen       the interval spans the null and ends below the authors' range, which the run could have seen;
+                   or two things are claimed to be alike or close, and all of it is beyond the paper's bound
     cannot tell    anything else that was measured
     not tested     nothing was measured, or the test is not fair
 
@@ -23,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reproductions.common import stats
-from reproductions.common.claims import ABOVE, ARITHMETIC, PAPER, WITHIN, Claim, ClaimError, Claims
+from reproductions.common.claims import ABOVE, ARITHMETIC, BELOW, PAPER, WITHIN, Claim, ClaimError, Claims
 from reproductions.common.metrics import Metric, gap_interval
 from reproductions.common.stats import Interval
 
@@ -35,6 +36,7 @@ VERDICTS = (HOLDS, WEAKER, CANNOT_TELL, NOT_SEEN, OPPOSITE, NOT_TESTED)
 POSITIVE = (HOLDS, WEAKER)
 NEGATIVE = (NOT_SEEN, OPPOSITE)
 FULL = "full"
+AGAINST = {ABOVE: "below", BELOW: "above", WITHIN: "beyond"}  # where an interval lies that speaks against a claim
 
 Ruling = tuple[str, str]  # verdict and reason
 
@@ -146,7 +148,8 @@ def _rule(found: Evidence, profile: str) -> Ruling:
     if low > 0:
         return _claimed_side(found)
     if high < 0:
-        return _negative(found, profile, OPPOSITE, f"the interval lies on the other side of {_edge(claim)}")
+        verdict = OPPOSITE if claim.bound is None else NOT_SEEN
+        return _negative(found, profile, verdict, f"all of the interval is {AGAINST[claim.direction]} {_edge(claim)}")
     spans = f"spans {_edge(claim)}: n = {metric.n} sees gaps of {metric.detectable:.2g}"
     if claim.direction == WITHIN or not _misses_effect(found):
         return CANNOT_TELL, spans
@@ -213,16 +216,16 @@ def _negative(found: Evidence, profile: str, verdict: str, reason: str) -> Rulin
         return CANNOT_TELL, f"{reason}; there is no positive control"
     if found.second is None or found.claim.second_route is None:
         return CANNOT_TELL, f"{reason}; there is no second route"
-    if not _agrees(found, verdict):
+    if not _agrees(found, beyond=found.oriented(found.metric.interval)[1] < 0):
         return CANNOT_TELL, f"{reason}; the second route does not agree ({found.second.value:.2g})"
     return verdict, f"{reason}; {found.claim.second_route.differs}"
 
 
-def _agrees(found: Evidence, verdict: str) -> bool:
-    """Whether the second route, too, is on the other side (opposite), or not on the claimed one (not seen)."""
+def _agrees(found: Evidence, *, beyond: bool) -> bool:
+    """Whether the second route, too, lies `beyond` the edge on the other side, or else not on the claimed one."""
     assert found.second is not None
     low, high = found.oriented(found.second.interval)
-    return high < 0 if verdict == OPPOSITE else low <= 0
+    return high < 0 if beyond else low <= 0
 
 
 def _above(metric: Metric | None, level: float) -> bool:
@@ -236,9 +239,7 @@ def _least(claim: Claim) -> float:
 
 
 def _edge(claim: Claim) -> str:
-    if claim.direction == WITHIN:
-        return f"the bound of {claim.bound:g}"
-    return f"{claim.edge:g}"
+    return f"{claim.edge:g}" if claim.bound is None else f"the bound of {claim.bound:g}"
 
 
 def _nearest(low: float, high: float) -> float:

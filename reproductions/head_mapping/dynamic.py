@@ -124,10 +124,14 @@ class HeadReader(Hooked):
 
 
 def repeated(cache: Any, times: int) -> Any:
-    """A copy of a cache of keys and values with every row so many times; no cache stays none."""
+    """A copy of a cache of keys and values with every row so many times; no cache stays none.
+
+    Repeating and appending make new tensors, so only what holds them is copied first.
+    """
     if cache is None:
         return None
-    cache = copy.deepcopy(cache)
+    cache = copy.copy(cache)
+    cache.layers = [copy.copy(layer) for layer in cache.layers]
     cache.batch_repeat_interleave(times)
     return cache
 

@@ -142,7 +142,8 @@ def test_two_things_are_alike_within_the_papers_bound():
     assert judged(alike, r=around("r", 0.02), shuffled=far).verdict == HOLDS
     assert judged(alike, r=around("r", 0.09), shuffled=far).verdict == CANNOT_TELL
     assert judged(alike, r=around("r", 0.02), shuffled=around("shuffled", 0.01)).verdict == CANNOT_TELL
-    assert judged(alike, r=around("r", -0.5), shuffled=far, other=around("other", -0.4)).verdict == OPPOSITE
+    assert judged(alike, r=around("r", -0.5), shuffled=far, other=around("other", -0.4)).verdict == NOT_SEEN
+    assert judged(alike, r=around("r", -0.5), shuffled=far, other=around("other", 0.12)).verdict == CANNOT_TELL
     assert judged(alike, r=around("r", 0.02), shuffled=far).p_value < 0.05
 
 
@@ -150,6 +151,10 @@ def test_a_bound_takes_the_nulls_place():
     close = replace(CLAIM, direction="below", bound=0.2)
     assert judged(close, r=around("r", 0.1), shuffled=around("shuffled", 0.6)).verdict == HOLDS
     assert judged(close, r=around("r", 0.19), shuffled=around("shuffled", 0.6)).verdict == CANNOT_TELL
+    further = judged(
+        close, r=around("r", 0.4), other=around("other", 0.5)
+    )  # not close, and no opposite of close either
+    assert (further.verdict, "above the bound of 0.2" in further.reason) == (NOT_SEEN, True)
 
 
 def test_shares_and_differences_are_judged_by_the_same_rule():

@@ -16,6 +16,7 @@ from picks.arguments import parse
 from picks.plan import make_plan
 from picks.record import build_record, keep
 from picks.repro import ROOT
+from reproductions.common.files import sha256
 from reproductions.common.metrics import share_of
 from tests.fixtures import house
 
@@ -77,6 +78,19 @@ def test_a_number_or_verdict_that_was_changed_by_hand_is_found(record, keys, to,
     change(record, *keys, to=to)
     assert verified(record) == 3
     assert said in capsys.readouterr().err
+
+
+def test_kept_numbers_can_be_judged_again_where_claims_have_changed(record, tmp_path, capsys):
+    root = record.parents[3]
+    claims = root / "reproductions" / "coin_flips" / "claims.yml"
+    claims.write_text(claims.read_text().replace("null: 0.5", "null: 0.9"))
+    assert repro.main(["verify", "--judge-again", str(record)], root) == 0
+    content = json.loads(record.read_text())
+    assert (content["claims"][0]["verdict"], content["claims"][0]["claim"]["null"]) == ("cannot tell", 0.9)
+    assert content["provenance"]["judged_again"]["claims_sha256"] == sha256(claims)
+    claims.write_text(claims.read_text().replace("heads: {", "tails: {").replace("metric: heads", "metric: tails"))
+    assert repro.main(["verify", "--judge-again", str(record)], root) == 2
+    assert "'tails', which the notebook did not report" in capsys.readouterr().err
 
 
 def test_files_beside_a_record_are_those_that_were_recorded(record, capsys):

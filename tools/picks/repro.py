@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
     try:
         if "verify" in options:
-            from picks.verify import verify
+            from picks.verify import judge_again, verify
 
-            return verify(options.verify)
+            return judge_again(root, options.verify) if options.judge_again else verify(options.verify)
         if options.list:
             from picks.listing import show_list
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from picks import provenance
 from picks.errors import UserError
 from picks.record import read
-from reproductions.common.claims import Claim, ClaimError
-from reproductions.common.files import sha256
+from picks.reproductions import find
+from reproductions.common.claims import Claim, ClaimError, load_claims
+from reproductions.common.files import sha256, write_json
 from reproductions.common.metrics import Metric
-from reproductions.common.verdicts import judge_claim
+from reproductions.common.verdicts import judge, judge_claim
 
 DIFFERS = 3
 CLOSE = 1e-5  # relative: a last digit that differs between versions of SciPy is no other number
@@ -42,6 +44,26 @@ def verify(paths: Sequence[Path]) -> int:
                 f"{path}: {len(record['claims'])} verdicts and {len(record['metrics'])} numbers follow from the units"
             )
     return ended
+
+
+def judge_again(root: Path, paths: Sequence[Path]) -> int:
+    """Put today's claims and the verdicts that today's rule gives them into records, which keep their numbers.
+
+    Raises:
+        UserError: a file is no record.
+        ClaimError: a claim of today turns on a number that a record has not got; the run must be made anew.
+    """
+    for path in paths:
+        if _owner(path):
+            continue
+        record = read(path)
+        file = find(root, record["reproduction"]).claims
+        metrics = {fields["name"]: Metric.from_json(fields) for fields in record["metrics"]}
+        judged = judge(load_claims(file), metrics, record["profile"])
+        again = {"commit": provenance.commit(root), "claims_sha256": sha256(file)}
+        claims = [judgement.to_json() for judgement in judged]
+        write_json(path, record | {"claims": claims, "provenance": record["provenance"] | {"judged_again": again}})
+    return verify(paths)
 
 
 def record_faults(record: Mapping[str, Any], path: Path) -> Iterator[str]:
