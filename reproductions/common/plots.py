@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CATEGORICAL = (
     "#4477aa",
@@ -50,3 +54,13 @@ def themed(theme: str) -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def save(draw: Callable[[], Figure], theme: str, path: Path) -> None:
+    """Draw a figure for "light" or "dark" pages into a file."""
+    from matplotlib import pyplot as plt
+
+    with themed(theme):
+        figure = draw()
+        figure.savefig(path, metadata={"Software": None})
+        plt.close(figure)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import resource
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +13,7 @@ from reproductions.common import numbers, plots
 from reproductions.common.claims import ClaimError, Claims
 from reproductions.common.files import sha256, write_json
 from reproductions.common.metrics import Metric
+from reproductions.common.usage import cpu_seconds, peak_memory
 from reproductions.common.verdicts import Judgement, judge
 
 if TYPE_CHECKING:
@@ -54,19 +53,24 @@ class Report:
 
         return step(self.folder, name, compute)
 
+    def steps(self, computations: Mapping[str, Callable[[], Found]]) -> list[Found]:
+        """Several such parts that do not need each other, side by side where there are processors for it."""
+        from reproductions.common.steps import steps
+
+        return steps(self.folder, computations)
+
     def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Image:
         """Draw and save a figure for dark and for light pages, with a text alternative; returns the light one."""
         from IPython.display import Image
-        from matplotlib import pyplot as plt
 
-        for theme in plots.THEMES:
-            path = self._path("figures", f"{name}.{theme}.png")
-            with plots.themed(theme):
-                figure = draw()
-                figure.savefig(path, metadata={"Software": None})
-                plt.close(figure)
-            entry = {"name": name, "theme": theme, "file": f"figures/{path.name}", "alt": alt, "sha256": sha256(path)}
-            self._figures.append(entry)
+        from reproductions.common.workers import side_by_side  # brings torch
+
+        paths = {theme: self._path("figures", f"{name}.{theme}.png") for theme in plots.THEMES}
+        side_by_side([partial(plots.save, draw, theme, path) for theme, path in paths.items()])
+        self._figures += [
+            {"name": name, "theme": theme, "file": f"figures/{path.name}", "alt": alt, "sha256": sha256(path)}
+            for theme, path in paths.items()
+        ]
         return Image(self.folder / "figures" / f"{name}.light.png", alt=alt)
 
     def data(self, name: str, content: Any) -> None:
@@ -107,7 +111,7 @@ class Report:
             "metrics": [metric.to_json() for metric in self.metrics.values()],
             "figures": self._figures,
             "data": self._data,
-            "environment": _usage() | environment,
+            "environment": {"cpu_s": round(cpu_seconds(), 1), "peak_memory_mib": peak_memory()} | environment,
         }
         write_json(self.folder / "reported.json", reported)
         return judgements
@@ -124,10 +128,3 @@ def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     heads = [str(cell) for cell in header]
     lines = [heads, ["---"] * len(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _usage() -> dict[str, float]:
-    """Processor seconds and peak memory (MiB) of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return {"cpu_s": round(time.process_time(), 1), "peak_memory_mib": round(peak / unit)}

@@ -11,8 +11,9 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from safetensors import SafetensorError
 
 from reproductions.common.encoding import decode, encode
 from reproductions.common.files import write_bytes, write_text
+from reproductions.common.usage import cpu_seconds
+from reproductions.common.workers import side_by_side
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,80}")
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError)
@@ -57,6 +60,11 @@ def step(folder: Path, name: str, compute: Callable[[], Found]) -> Found:
         return run.compute(name, compute)
     print(f"{name}: taken over from before the interruption")
     return found
+
+
+def steps(folder: Path, computations: Mapping[str, Callable[[], Found]]) -> list[Found]:
+    """What several steps find that do not need each other, side by side where there are processors for it."""
+    return side_by_side([partial(step, folder, name, compute) for name, compute in computations.items()])
 
 
 @dataclass(frozen=True)
@@ -96,9 +104,9 @@ class Run:
 
     def compute(self, name: str, compute: Callable[[], Found]) -> Found:
         """Compute a step and keep what it found; a full disk does not end the run."""
-        wall, cpu = time.monotonic(), time.process_time()
+        wall, cpu = time.monotonic(), cpu_seconds()
         found = compute()
-        spent = {"wall_s": round(time.monotonic() - wall, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+        spent = {"wall_s": round(time.monotonic() - wall, 1), "cpu_s": round(cpu_seconds() - cpu, 1)}
         skeleton, tensors = encode(found, f"the result of {name}")
         try:
             self._write(name, json.dumps(skeleton), safetensors.torch.save(tensors), spent)

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import nan
 
 import torch
 from torch import Tensor
 
-from reproductions.common.activations import BATCH, Reader
+from reproductions.common.activations import Reader
 from reproductions.common.held_out import Excerpt
-from reproductions.common.progress import counting
+from reproductions.common.progress import working
 from reproductions.common.text import sequences
+from reproductions.common.workers import side_by_side
 from reproductions.feature_flow.matching import MODULES, NONE, Matches, Predecessors
 from reproductions.feature_flow.windows import AFTER, Window
 
@@ -33,6 +35,7 @@ KINDS = {
     "handbook": TECHNICAL,
     "glosses": DICTIONARY,
 }  # of the sources of held-out text
+AT_ONCE = 6  # texts in one pass
 PER_TEXT = 5  # tokens sampled from each text, as in the paper
 NEAREST = 20  # a control is drawn from so many latents on either side, in the order of firing rates
 RES, MLP, ATT = (1 << bit for bit in range(3))  # a group is the sum of its active predecessors
@@ -106,25 +109,23 @@ def sample(
     A token that is an outlier at one of a window's sites is left out of this window's sample.
     """
     row, position = _drawn(texts.tokens, per_text, torch.Generator().manual_seed(seed))
-    values: dict[str, list[Tensor]] = {site: [] for window in windows for site in window.sites}
-    whole: dict[str, list[Tensor]] = {each.site: [] for window in windows for each in (window.residual, window.after)}
-    with (
-        Reader(model, list(values)) as reader,
-        counting("reading", len(texts.tokens), "texts") as advance,
-    ):
-        for start in range(0, len(texts.tokens), BATCH):
-            batch = texts.tokens[start : start + BATCH]
-            inside = (row >= start) & (row < start + BATCH)
-            for site, found in reader.read(batch).items():
-                values[site].append(found[row[inside] - start, position[inside]])
-                if site in whole:
-                    whole[site].append(found)
-            advance(len(batch))
-    joined = {site: torch.cat(parts) for site, parts in values.items()}
-    streams = {site: torch.cat(parts) for site, parts in whole.items()}
+    sites = list(dict.fromkeys(site for window in windows for site in window.sites))
+    streams = {each.site for window in windows for each in (window.residual, window.after)}
+
+    def values_of(start: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        inside = (row >= start) & (row < start + AT_ONCE)
+        with Reader(model, sites) as reader:
+            found = reader.read(texts.tokens[start : start + AT_ONCE])
+        there = {site: found[site][row[inside] - start, position[inside]] for site in sites}
+        return there, {site: found[site] for site in streams}
+
+    with working(f"reading: {len(texts.tokens)} texts"):
+        parts = side_by_side([partial(values_of, start) for start in range(0, len(texts.tokens), AT_ONCE)])
+    joined, whole = (
+        {site: torch.cat([part[site] for part in kind]) for site in kind[0]} for kind in zip(*parts, strict=True)
+    )
     drawn = [
-        Sample(texts, row, position, {}, streams[window.residual.site], streams[window.after.site])
-        for window in windows
+        Sample(texts, row, position, {}, whole[window.residual.site], whole[window.after.site]) for window in windows
     ]
     return [_coded(window, joined, each) for window, each in zip(windows, drawn, strict=True)]
 

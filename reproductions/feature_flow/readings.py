@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
-from reproductions.common.progress import counting
+from reproductions.common.progress import working
+from reproductions.common.workers import side_by_side
 from reproductions.feature_flow.groups import PROSE, TECHNICAL, Texts
 from reproductions.feature_flow.matching import Correlations, Predecessors
 from reproductions.feature_flow.windows import Dictionary, Window
 
+AT_ONCE = 9  # texts in one pass
 ALL = "all"  # kinds of text together
 LEARNT_FROM = (ALL, PROSE, TECHNICAL)  # what correlations are learnt from
 
@@ -32,10 +35,14 @@ class Codes:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, parts: Sequence[csr_array]) -> Codes:
-        """Batches of tokens, one behind the other."""
-        whole = csr_array(vstack(parts))
+    def of(cls, whole: csr_array) -> Codes:
+        """The arrays of a matrix."""
         return cls(whole.data, whole.indices, whole.indptr, whole.shape)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Codes]) -> Codes:
+        """Batches of tokens, one behind the other."""
+        return cls.of(csr_array(vstack([part.csr for part in parts])))
 
     @property
     def csr(self) -> csr_array:
@@ -94,19 +101,20 @@ def halves(excerpts: Sequence[Excerpt]) -> tuple[list[Excerpt], list[Excerpt]]:
 def read(model: object, windows: Sequence[Window], texts: Texts) -> list[Readings]:
     """Read the texts, once for all windows and for everything; what each window's latents did."""
     dictionaries = {each.site: each for window in windows for each in (*window.modules, window.after)}
-    parts: dict[str, list[csr_array]] = {site: [] for site in dictionaries}
-    with counting("reading", len(texts.tokens), "texts") as advance:
-        for values in activations(model, list(dictionaries), texts.tokens):
-            for site, dictionary in dictionaries.items():
-                parts[site].append(_codes(dictionary, values[site]))
-            advance(len(values[site]))
-    codes = {site: Codes.of(own) for site, own in parts.items()}
+
+    def codes_of(rows: Tensor) -> dict[str, Codes]:
+        (values,) = activations(model, list(dictionaries), rows)
+        return {site: _codes(each, values[site]) for site, each in dictionaries.items()}
+
+    with working(f"reading: {len(texts.tokens)} texts"):
+        parts = side_by_side([partial(codes_of, rows) for rows in texts.tokens.split(AT_ONCE)])
+    codes = {site: Codes.joined([part[site] for part in parts]) for site in dictionaries}
     return [_readings(window, texts, {site: codes[site] for site in window.sites}) for window in windows]
 
 
-def _codes(dictionary: Dictionary, values: Tensor) -> csr_array:
+def _codes(dictionary: Dictionary, values: Tensor) -> Codes:
     rows = values.flatten(0, 1)
-    return csr_array((dictionary.codes(rows) * dictionary.ordinary(rows)[:, None]).cpu().numpy())
+    return Codes.of(csr_array((dictionary.codes(rows) * dictionary.ordinary(rows)[:, None]).cpu().numpy()))
 
 
 def _readings(window: Window, texts: Texts, codes: Mapping[str, Codes]) -> Readings:

@@ -1,28 +1,23 @@
 """Are the heads that MAPS names the ones the model uses? Remove them and watch the task (section 4.2).
 
-Heads are ranked on one half of a relation's pairs, from parameters alone; accuracy is measured on the other half. A
-removed head's output z is set to zero at the last position only, so everything before that position stays as it was:
-its keys and values are computed once, and each ablation costs a single token.
+Heads are ranked on one half of a relation's pairs, from parameters alone; accuracy is measured on the other half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from reproductions.common.hooks import Hooked
 from reproductions.common.stats import nan_mean
-from reproductions.head_mapping.dynamic import Prompt, repeated
 from reproductions.head_mapping.method import Pairs
 from reproductions.head_mapping.relations import Relation
+from reproductions.head_mapping.tasks import Answers, Head, HeadMask, Removal, Tasks, every_head
 
-Head = tuple[int, int]  # (layer, head)
-BATCH_ROWS = 256  # prompts times ablations in one forward pass
 LEAST_ACCURACY = 0.1  # a task that the model does worse than this says nothing about its heads
 LARGEST_OVERLAP = 0.15  # a control task shares fewer of its heads with the relation
 LARGEST_BASE_GAP = 0.2  # and is about as easy for the model
@@ -53,98 +48,6 @@ def layer_matched(
         pool = free[donors[0]]
         drawn.append((donors[0], pool.pop(int(torch.randint(len(pool), (1,), generator=generator)))))
     return drawn
-
-
-class HeadMask(Hooked):
-    """Multiplies every head's z at the last position by what is kept of it."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__(model)
-        self.shape = (model.cfg.n_layers, model.cfg.n_heads)
-        self.kept: Tensor | None = None  # [n, L, H] for a batch of n, or nothing is removed
-
-    def hooks(self) -> list[tuple[str, Callable[..., Any]]]:
-        """One on the output of every layer's heads."""
-        return [(f"blocks.{layer}.attn.hook_z", self._hook(layer)) for layer in range(self.shape[0])]
-
-    def remove(self, removals: Sequence[Sequence[Head]], n_prompts: int) -> None:
-        """From now on remove these heads, for rows that go prompt by prompt and, within a prompt, by ablation."""
-        kept = torch.ones(len(removals), *self.shape)
-        for row, removed in enumerate(removals):
-            for layer, head in removed:
-                kept[row, layer, head] = 0.0
-        self.kept = kept.repeat(n_prompts, 1, 1)
-
-    def _hook(self, layer: int) -> Callable[..., Tensor]:
-        def mask(z: Tensor, hook: Any) -> Tensor:
-            if self.kept is None:
-                return z
-            z = z.clone()
-            z[:, -1] *= self.kept[:, layer, :, None].to(z.device)
-            return z
-
-        return mask
-
-
-class Answers(NamedTuple):
-    """How well a task was done: the share of prompts whose most likely next token is the target, and its mean log p."""
-
-    accuracy: float
-    log_prob: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """A relation as a next-token task: everything up to the last position is already computed."""
-
-    mask: HeadMask
-    last: Tensor  # [N] the last token of each prompt
-    target: Tensor  # [N]
-    cache: Any  # keys and values of the positions before it
-    logits: Tensor  # [N, V] what the whole model says there
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, mask: HeadMask, relation: Relation, pairs: Pairs) -> Task:
-        """The task of one relation's pairs, through its prompt."""
-        mask.kept = None
-        prompt = Prompt.of(relation.prompt, mask.model.tokenizer)
-        tokens = prompt.fill(pairs.source[:, None])
-        run = mask.model.original_model
-        shared, own = tokens[:1, : len(prompt.before)], tokens[:, len(prompt.before) :]
-        cache = run.base_model(shared, use_cache=True).past_key_values  # what stands before the source is shared by all
-        cache.batch_repeat_interleave(len(tokens))
-        logits = run(own, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
-        cache.crop(-1)
-        return cls(mask, tokens[:, -1], pairs.target, cache, logits)
-
-    @cached_property
-    def base(self) -> Answers:
-        """The answers of the whole model."""
-        return Answers(*_graded(self.logits, self.target[:, None]).mean(0).tolist())
-
-    def answers(self, removals: Sequence[Sequence[Head]]) -> list[Answers]:
-        """The answers under each of several ablations; many of them go through the model together."""
-        step = max(1, BATCH_ROWS // len(self.last))
-        parts = [self._run(removals[start : start + step]) for start in range(0, len(removals), step)]
-        return [Answers(*row) for part in parts for row in part.mean(1).tolist()]
-
-    @torch.no_grad()
-    def _run(self, removals: Sequence[Sequence[Head]]) -> Tensor:
-        """Whether each prompt is answered right under each ablation, and its target's log-probability: [n, N, 2]."""
-        n = len(removals)
-        self.mask.remove(removals, n_prompts=len(self.last))
-        last, target = (tokens.repeat_interleave(n)[:, None] for tokens in (self.last, self.target))
-        run = self.mask.model.original_model
-        logits = run(last, past_key_values=repeated(self.cache, n), use_cache=True).logits[:, -1]
-        return _graded(logits, target).view(-1, n, 2).transpose(0, 1)
-
-
-def _graded(logits: Tensor, target: Tensor) -> Tensor:
-    """Whether the most likely token is the target [n, 1], and the target's log-probability: [n, 2]."""
-    log_prob = logits.gather(1, target) - logits.logsumexp(1, keepdim=True)
-    right = (logits.argmax(1, keepdim=True) == target).float()
-    return torch.cat([right, log_prob], dim=1)
 
 
 @dataclass(frozen=True)
@@ -230,85 +133,111 @@ def ablate_relations(
     heads = {name: ranked_heads(phi[index], max(counts)) for index, name in enumerate(pairs.names)}
     generator = torch.Generator().manual_seed(seed)
     with HeadMask(model) as mask:
-        tasks = _tasks(mask, {name: relations[name] for name in heads if heads[name]}, pairs, testing)
-        found = [
-            ablate(task, name, heads[name], counts, _draw(heads[name], mask.shape, draws, generator))
-            for name, task in tasks.items()
+        tasks = Tasks.of(mask, relations, pairs.select(testing & ~_shown(pairs, relations, model.tokenizer)))
+        done = [name for name, own in heads.items() if own and tasks.base(name).accuracy >= LEAST_ACCURACY]
+        plans = {name: Plan.of(heads[name], counts, _draw(heads[name], mask.shape, draws, generator)) for name in done}
+        tasks = tasks.select(done)  # the others' keys and values are let go
+        return ablate(tasks, plans)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is removed for a relation: its first heads, as many as each of `counts` says, and as many random ones."""
+
+    heads: tuple[Head, ...]
+    counts: tuple[int, ...]
+    randoms: tuple[tuple[Head, ...], ...]
+
+    @classmethod
+    def of(cls, heads: Sequence[Head], counts: Sequence[int], randoms: Sequence[Sequence[Head]]) -> Plan:
+        """A plan whose counts are cut to the heads there are."""
+        cut = sorted({min(count, len(heads)) for count in counts})
+        return cls(tuple(heads), tuple(cut), tuple(map(tuple, randoms)))
+
+    @property
+    def removals(self) -> list[Removal]:
+        """The heads of each measurement, all random ones behind the relation's own."""
+        return [chosen[:count] for chosen in (self.heads, *self.randoms) for count in self.counts]
+
+    @property
+    def foreign(self) -> list[Removal]:
+        """What is removed from other tasks to compare with."""
+        return [self.heads, self.randoms[0]]
+
+
+def ablate(tasks: Tasks, plans: Mapping[str, Plan]) -> list[Ablation]:
+    """Carry out each relation's plan on its own task and on its control tasks, and remove all heads."""
+    bases = {name: tasks.base(name) for name in plans}
+    controls = {name: control_tasks(name, plans, bases) for name in plans}
+    asking = {name: [other for other in plans if name in controls[other]] for name in plans}
+    wanted = {
+        name: [
+            *plan.removals,
+            every_head(tasks.mask.shape),
+            *itertools.chain(*(plans[o].foreign for o in asking[name])),
         ]
-        return _with_controls(found, tasks)
+        for name, plan in plans.items()
+    }
+    answers = tasks.answers(wanted) if wanted else {}
+    lost: dict[str, list[Control]] = {name: [] for name in plans}
+    for name, plan in plans.items():
+        foreign = answers[name][len(plan.removals) + 1 :]
+        for other, own, random in zip(asking[name], foreign[::2], foreign[1::2], strict=True):
+            lost[other].append(_control(bases[name], own, random))
+    return [
+        _ablation(name, plan, len(tasks.rows(name)), bases[name], answers[name], lost[name])
+        for name, plan in plans.items()
+    ]
 
 
-def _tasks(mask: HeadMask, relations: Mapping[str, Relation], pairs: Pairs, testing: Tensor) -> dict[str, Task]:
-    """The tasks that the model can do, on the pairs to test with that the prompt does not show."""
-    tasks = {}
-    for name, relation in relations.items():
-        own = pairs.relation == pairs.names.index(name)
-        rows = testing & own & ~_is_shot(pairs, relation, mask.model.tokenizer)
-        if rows.any():
-            tasks[name] = Task.of(mask, relation, pairs.select(rows))
-    return {name: task for name, task in tasks.items() if task.base.accuracy >= LEAST_ACCURACY}
-
-
-def ablate(
-    task: Task, relation: str, heads: Sequence[Head], counts: Sequence[int], randoms: Sequence[list[Head]]
+def _ablation(
+    name: str, plan: Plan, n_pairs: int, base: Answers, answers: Sequence[Answers], controls: Sequence[Control]
 ) -> Ablation:
-    """Remove the first few of `heads`, as many as each of `counts` says, as many of each random draw, and all heads."""
-    counts = tuple(sorted({min(count, len(heads)) for count in counts}))
-    removals = [chosen[:count] for chosen in [list(heads), *randoms] for count in counts]
-    *answers, without_any = task.answers([*removals, every_head(task.mask.shape)])
-    rows = [answers[start : start + len(counts)] for start in range(0, len(answers), len(counts))]
+    """What the answers to a plan's removals, and behind them those without any head, come to."""
+    n = len(plan.removals)
+    rows = [answers[start : start + len(plan.counts)] for start in range(0, n, len(plan.counts))]
     accuracy = [tuple(answer.accuracy for answer in row) for row in rows]
-    nats = [task.base.log_prob - row[-1].log_prob for row in rows]
+    nats = [base.log_prob - row[-1].log_prob for row in rows]
     return Ablation(
-        relation=relation,
-        n_pairs=len(task.target),
-        heads=tuple(heads),
-        drawn=tuple(randoms[0]),
-        base=task.base.accuracy,
-        counts=counts,
+        relation=name,
+        n_pairs=n_pairs,
+        heads=plan.heads,
+        drawn=plan.randoms[0],
+        base=base.accuracy,
+        counts=plan.counts,
         curve=accuracy[0],
         random=tuple(accuracy[1:]),
-        all_heads=without_any.accuracy,
+        all_heads=answers[n].accuracy,
         relation_nats=nats[0],
         random_nats=nan_mean(nats[1:]),
+        controls=tuple(controls),
     )
 
 
-def every_head(shape: tuple[int, int]) -> list[Head]:
-    """All heads of a model of shape (L, H)."""
-    return [(layer, head) for layer in range(shape[0]) for head in range(shape[1])]
+def _control(base: Answers, own: Answers, random: Answers) -> Control:
+    return Control(1 - own.accuracy / base.accuracy, 1 - random.accuracy / base.accuracy, base.log_prob - own.log_prob)
+
+
+def control_tasks(name: str, plans: Mapping[str, Plan], bases: Mapping[str, Answers]) -> list[str]:
+    """Up to five other tasks, about as easy as this one and with few heads in common."""
+    own = set(plans[name].heads)
+    return [
+        other
+        for other, plan in plans.items()
+        if other != name
+        and len(own & set(plan.heads)) < LARGEST_OVERLAP * len(plan.heads)
+        and abs(bases[other].accuracy - bases[name].accuracy) < LARGEST_BASE_GAP
+    ][:MOST_CONTROLS]
 
 
 def _draw(heads: list[Head], shape: tuple[int, int], draws: int, generator: torch.Generator) -> list[list[Head]]:
     return [layer_matched(heads, set(heads), shape, generator) for _ in range(draws)]
 
 
-def _is_shot(pairs: Pairs, relation: Relation, tokenizer: Any) -> Tensor:
-    """The pairs that the prompt itself shows as examples: [N] of bool."""
-    shown = [tokenizer(" " + shot, add_special_tokens=False)["input_ids"][-1] for shot in relation.shots]
-    return torch.isin(pairs.source, torch.tensor(shown, dtype=torch.long, device=pairs.source.device))
-
-
-def _with_controls(found: Sequence[Ablation], tasks: Mapping[str, Task]) -> list[Ablation]:
-    """The ablations with what their control tasks lose; a task meets all that ask for it in one batch."""
-    controls = {ablation.relation: control_tasks(ablation, found) for ablation in found}
-    lost: dict[str, list[Control]] = {name: [] for name in controls}
-    for other, task in tasks.items():
-        asking = [ablation for ablation in found if other in controls[ablation.relation]]
-        answers = task.answers([heads for ablation in asking for heads in (ablation.heads, ablation.drawn)])
-        for ablation, own, random in zip(asking, answers[::2], answers[1::2], strict=True):
-            drop, drop_random = (1 - answer.accuracy / task.base.accuracy for answer in (own, random))
-            lost[ablation.relation].append(Control(drop, drop_random, task.base.log_prob - own.log_prob))
-    return [replace(ablation, controls=tuple(lost[ablation.relation])) for ablation in found]
-
-
-def control_tasks(ablation: Ablation, found: Sequence[Ablation]) -> list[str]:
-    """Up to five other tasks, about as easy as this one and with few heads in common."""
-    own = set(ablation.heads)
-    return [
-        other.relation
-        for other in found
-        if other.relation != ablation.relation
-        and len(own & set(other.heads)) < LARGEST_OVERLAP * len(other.heads)
-        and abs(other.base - ablation.base) < LARGEST_BASE_GAP
-    ][:MOST_CONTROLS]
+def _shown(pairs: Pairs, relations: Mapping[str, Relation], tokenizer: Any) -> Tensor:
+    """The pairs that their relation's prompt itself shows as examples: [N] of bool."""
+    shown = torch.zeros_like(pairs.source, dtype=torch.bool)
+    for index, relation in enumerate(relations.values()):
+        ids = [tokenizer(" " + shot, add_special_tokens=False)["input_ids"][-1] for shot in relation.shots]
+        shown |= (pairs.relation == index) & torch.isin(pairs.source, pairs.source.new_tensor(ids))
+    return shown

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.stats import nan_mean, standard_error
+from reproductions.common.workers import side_by_side
 from reproductions.head_mapping.dynamic import head_outputs
 from reproductions.head_mapping.findings import agreement
 from reproductions.head_mapping.method import Heads, Pairs, readout_hits
@@ -93,14 +95,20 @@ def candidate_agreements(
 ) -> list[list[float]]:
     """The agreement of static and dynamic scores without context, for each candidate: [candidate][relation]."""
     variants = {folded: Heads.of(model, replace(PAPER, fold_norms=folded)) for folded in (False, True)}
-    outputs = [head_outputs(model, pairs.source, template)[1] for template in templates]
-    dynamic = {folded: torch.stack([_scores(heads, v, pairs) for v in outputs]) for folded, heads in variants.items()}
-    found = []
-    for choice in candidates:
+
+    def written(template: str) -> list[Tensor]:
+        v = head_outputs(model, pairs.source, template)[1]
+        return [_scores(heads, v, pairs) for heads in variants.values()]
+
+    def mapped(choice: Choice) -> list[Tensor]:
         heads = replace(variants[choice.fold_norms], reading=reading_of(model, choice.reads))
-        static = _scores(heads, heads.values(pairs.source), pairs)
-        found.append(agreement(static, dynamic[choice.fold_norms]))
-    return found
+        return [_scores(heads, heads.values(pairs.source), pairs)]
+
+    works = [partial(written, template) for template in templates] + [partial(mapped, choice) for choice in candidates]
+    found = side_by_side(works)
+    dynamic = dict(zip(variants, map(torch.stack, zip(*found[: len(templates)], strict=True)), strict=True))
+    static = [scores for (scores,) in found[len(templates) :]]
+    return [agreement(own, dynamic[choice.fold_norms]) for own, choice in zip(static, candidates, strict=True)]
 
 
 def _scores(heads: Heads, z: Tensor, pairs: Pairs) -> Tensor:

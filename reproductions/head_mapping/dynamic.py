@@ -117,22 +117,23 @@ class HeadReader(Hooked):
         parts = []
         for batch in own.split(BATCH_TOKENS // own.shape[1]):
             self._z, self._v = [], []
-            run(batch, past_key_values=repeated(before, len(batch)), use_cache=before is not None)
+            first = torch.zeros(len(batch), dtype=torch.long, device=batch.device)
+            run(batch, past_key_values=selected(before, first), use_cache=before is not None)
             parts.append((torch.stack(self._z, 1), torch.stack(self._v, 1)))
         z, v = (torch.cat(part) for part in zip(*parts, strict=True))
         return z, v.repeat_interleave(z.shape[2] // v.shape[2], dim=2)
 
 
-def repeated(cache: Any, times: int) -> Any:
-    """A copy of a cache of keys and values with every row so many times; no cache stays none.
+def selected(cache: Any, rows: Tensor) -> Any:
+    """A cache of keys and values of these rows of another, which stays as it is; no cache stays none.
 
-    Repeating and appending make new tensors, so only what holds them is copied first.
+    Selecting and appending make new tensors, so only what holds them is copied first.
     """
     if cache is None:
         return None
     cache = copy.copy(cache)
     cache.layers = [copy.copy(layer) for layer in cache.layers]
-    cache.batch_repeat_interleave(times)
+    cache.batch_select_indices(rows)
     return cache
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.stats import pearson
+from reproductions.common.workers import side_by_side
 from reproductions.head_mapping.dynamic import HeadReader, Prompt
 from reproductions.head_mapping.findings import Scores, agreement, mean_lists, spearman_nonzero
 from reproductions.head_mapping.method import Heads, readout_hits
@@ -98,16 +100,17 @@ def _dynamic_hits(
     device = heads.W_U.device
     order = sorted(range(len(subjects)), key=lambda i: len(subjects[i].source_ids))
     groups = [list(own) for _, own in itertools.groupby(order, key=lambda i: len(subjects[i].source_ids))]
-    values = [
-        reader.read(prompt, torch.tensor([subjects[i].source_ids for i in own], device=device))[1]
-        for prompt in prompts
-        for own in groups
-    ]
+    sources = [torch.tensor([subjects[i].source_ids for i in own], device=device) for own in groups]
+    values = side_by_side([partial(_values, reader, prompt, sources) for prompt in prompts])
     target = torch.tensor([subjects[i].target_id for i in order], device=device).repeat(len(prompts))
     ks = torch.tensor([top_k[i] for i in order], device=device).repeat(len(prompts))
     hits = readout_hits(heads, torch.cat(values), target, ks, suppression=False).promoted
     back = torch.tensor(order, device=device).argsort()
     return hits.unflatten(0, (len(prompts), -1))[:, back]
+
+
+def _values(reader: HeadReader, prompt: Prompt, sources: Sequence[Tensor]) -> Tensor:
+    return torch.cat([reader.read(prompt, own)[1] for own in sources])
 
 
 def metrics(found: Sequence[MultiToken]) -> list[Metric]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.edits import Edit, final_states, unembed
-from reproductions.common.progress import counting
+from reproductions.common.progress import working
+from reproductions.common.workers import side_by_side
 from reproductions.output_centric.features import Feature, Source, clamps
 from reproductions.output_centric.words import Words
 
@@ -23,7 +25,7 @@ PROJECTED = 50  # tokens at either end of a projection
 CHANGED = 10  # tokens at either end of each change
 CLAMP = 10.0  # what TokenChange sets a feature to, and its negative
 FEATURES_AT_ONCE = 512  # in one block of the projection
-ROWS_AT_ONCE = 64  # sequences in one pass
+ROWS_AT_ONCE = 24  # sequences in one pass
 
 MAX_ACT, VOCAB_PROJ, TOKEN_CHANGE = "MaxAct", "VocabProj", "TokenChange"
 SINGLE = (MAX_ACT, VOCAB_PROJ, TOKEN_CHANGE)
@@ -83,12 +85,14 @@ def token_change(
     the final norm gives, so the mean of the logits is the unembedding of a mean.
     """
     clean = {source: _clean(model, source, windows) for source in dict.fromkeys(f.source for f in features)}
-    found: list[list[Ends]] = []
-    with counting("TokenChange", len(features), "features") as advance:
-        for batch in batches(features, ROWS_AT_ONCE // (2 * len(windows))):
-            base = torch.cat([clean[feature.source] for feature in batch])
-            found.append([Ends.of(change, k) for change in _changes(model, batch, windows, clamp, base)])
-            advance(len(batch))
+
+    def changed(batch: Sequence[Feature]) -> list[Ends]:
+        base = torch.cat([clean[feature.source] for feature in batch])
+        return [Ends.of(change, k) for change in _changes(model, batch, windows, clamp, base)]
+
+    with working(f"TokenChange: {len(features)} features"):
+        parts = batches(features, ROWS_AT_ONCE // (2 * len(windows)))
+        found = side_by_side([partial(changed, batch) for batch in parts])
     amplified, negated = (Ends.joined(part) for part in zip(*found, strict=True))
     return TokenChange(amplified, negated)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from reproductions.common.edits import Edit, Edited
 from reproductions.common.held_out import held_out
-from reproductions.common.progress import counting
+from reproductions.common.progress import working
+from reproductions.common.workers import side_by_side
 from reproductions.output_centric.features import Feature, Source
 
 LENGTH = 32  # tokens of a passage, without the first, special one
-AT_ONCE = 64  # passages in one pass
+AT_ONCE = 32  # passages in one pass
 DEEPEST = 1e-6  # what a feature must reach to count as active
 
 
@@ -91,17 +93,13 @@ def _by_mean(tokens: Tensor, values: Tensor) -> list[int]:
 @torch.no_grad()
 def read(model: Any, features: Sequence[Feature], rows: Tensor) -> Readings:
     """Run the passages through the model once and read all features."""
-    found = torch.empty(len(features), len(rows), LENGTH, dtype=torch.float16)
-    with counting("reading", rows[:, 1:].numel(), "tokens") as advance:
-        for start in range(0, len(rows), AT_ONCE):
-            batch = rows[start : start + AT_ONCE]
-            found[:, start : start + len(batch)] = _read(model, features, batch).half()
-            advance(batch[:, 1:].numel())
-    return Readings(rows, found)
+    with working(f"reading: {rows[:, 1:].numel():,} tokens"):
+        found = side_by_side([partial(_read, model, features, batch) for batch in rows.split(AT_ONCE)])
+    return Readings(rows, torch.cat(found, dim=1))
 
 
 def _read(model: Any, features: Sequence[Feature], batch: Tensor) -> Tensor:
-    """The activations [features, passages, 32] of one batch."""
+    """The activations [features, passages, 32] of one batch, in float16."""
     found = torch.empty(len(features), len(batch), LENGTH)
     by_source: dict[Source, list[int]] = {}
     for number, feature in enumerate(features):
@@ -118,4 +116,4 @@ def _read(model: Any, features: Sequence[Feature], batch: Tensor) -> Tensor:
 
     with Edited(model, {source.hook: reader(source, numbers) for source, numbers in by_source.items()}):
         model.original_model.base_model(batch.to(model.W_E.device), use_cache=False)
-    return found
+    return found.half()
