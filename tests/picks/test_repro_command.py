@@ -213,7 +213,69 @@ def test_the_list_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ]
     assert entry["runs"][0] == {
         "model": "smollm2-135m", "profile": "quick", "deadline_s": 60.0, "wall_s": None, "found": None,
+        "stale": None, "stale_because": None, "attested": None,
     }  # fmt: skip
+
+
+def _listed(root: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What the list says of the runs on the default model, by profile."""
+    capsys.readouterr()
+    assert main(["--list", "--json"], root) == 0
+    [entry] = json.loads(capsys.readouterr().out)
+    return {run["profile"]: run for run in entry["runs"] if run["model"] == "smollm2-135m"}
+
+
+def _rewrite_notebook(root: Path, old: str, new: str) -> None:
+    path = house.notebook_path(root)
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        cell["source"] = cell["source"].replace(old, new)
+    path.write_text(json.dumps(notebook))
+    _commit(root)
+
+
+def test_what_changed_makes_records_stale_and_a_quick_run_that_finds_the_same_vouches_for_the_full_one(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _commit(root)
+    for profile in ("quick", "full"):
+        assert main(["coin_flips", "--record", "--profile", profile], root) == 0
+    assert not any(run["stale"] for run in _listed(root, capsys).values())
+
+    _rewrite_notebook(root, "< bias", "<= bias")  # another code that finds the same
+    stale = _listed(root, capsys)
+    assert all(run["stale_because"] == "the notebook changed since" for run in stale.values())
+    assert main(["--list"], root) == 0
+    assert "stale: the notebook" in capsys.readouterr().out
+    assert main(["coin_flips", "--record"], root) == 0
+    assert "attested: smollm2-135m.full" in capsys.readouterr().err
+    vouched = _listed(root, capsys)
+    assert not any(run["stale"] for run in vouched.values())
+    assert vouched["full"]["attested"]["commit"]
+    assert vouched["quick"]["attested"] is None
+
+    _rewrite_notebook(root, "<= bias", "<= bias / 2")  # and one that does not
+    assert main(["coin_flips", "--record"], root) in (0, 3)
+    assert "stale: smollm2-135m.full, which this run cannot vouch for" in capsys.readouterr().err
+    runs = _listed(root, capsys)
+    assert (runs["quick"]["stale"], runs["full"]["stale"]) == (False, True)
+
+    _rewrite_notebook(root, "<= bias / 2", "< bias / 2")  # the same as before it, but the full record is older still
+    assert main(["coin_flips", "--record"], root) in (0, 3)
+    assert "cannot vouch for" in capsys.readouterr().err
+    assert _listed(root, capsys)["full"]["stale"]
+
+
+def test_a_quick_run_does_not_vouch_for_other_parameters(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _commit(root)
+    for profile in ("quick", "full"):
+        assert main(["coin_flips", "--record", "--profile", profile], root) == 0
+    path = house.notebook_path(root).with_name("parameters.yml")
+    path.write_text(path.read_text().replace("full: 200", "full: 100"))
+    _commit(root)
+    assert _listed(root, capsys)["full"]["stale_because"] == "the profile's parameters changed since"
+    assert main(["coin_flips", "--record"], root) == 0
+    assert "cannot vouch for" in capsys.readouterr().err
 
 
 def test_an_empty_house_lists_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from picks.judgements import judgements
 from picks.parameters import PROFILES, load_schema
 from picks.record import recorded
 from picks.reproductions import Reproduction, load_all
+from picks.staleness import why_stale
 from reproductions.common.files import dump_json
 from reproductions.common.verdicts import count_facts, in_words
 
@@ -35,7 +36,7 @@ def _print_entries(console: Console, entries: Iterable[Mapping[str, Any]]) -> No
         console.print(Text.assemble((entry["name"], "bold"), f"  {entry['paper']}  {entry['title']}"))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         for run in entry["runs"]:
-            table.add_row(run["model"], run["profile"], _duration(run), run["found"] or "not recorded yet")
+            table.add_row(run["model"], run["profile"], _duration(run), _found(run))
         console.print(table)
 
 
@@ -46,19 +47,33 @@ def _entry(reproduction: Reproduction) -> dict[str, Any]:
         "paper": reproduction.paper.id,
         "title": reproduction.paper.title,
         "runs": [
-            _run(recorded(reproduction, model, profile), model, profile, schema.deadline[profile])
+            _run(reproduction, model, profile) | {"deadline_s": schema.deadline[profile]}
             for model in schema.models
             for profile in PROFILES
         ],
     }
 
 
-def _run(record: Mapping[str, Any] | None, model: str, profile: str, deadline: float) -> dict[str, Any]:
-    known = {"model": model, "profile": profile, "deadline_s": deadline, "wall_s": None, "found": None}
+def _run(reproduction: Reproduction, model: str, profile: str) -> dict[str, Any]:
+    """What is recorded of a run, and whether today's code must find it again."""
+    asked = {"model": model, "profile": profile}
+    record = recorded(reproduction, model, profile)
     if record is None:
-        return known
-    found = in_words(count_facts(judgements(record["claims"])))
-    return known | {"wall_s": record["provenance"]["wall_s"], "found": found}
+        return asked | dict.fromkeys(("wall_s", "found", "stale", "stale_because", "attested"))
+    why = why_stale(reproduction, record)
+    return asked | {
+        "wall_s": record["provenance"]["wall_s"],
+        "found": in_words(count_facts(judgements(record["claims"]))),
+        "stale": bool(why),
+        "stale_because": why or None,
+        "attested": {name: record["attested"][name] for name in ("commit", "date")} if "attested" in record else None,
+    }
+
+
+def _found(run: Mapping[str, Any]) -> str:
+    if run["found"] is None:
+        return "not recorded yet"
+    return f"{run['found']}\nstale: {run['stale_because']}" if run["stale"] else str(run["found"])
 
 
 def _duration(run: Mapping[str, Any]) -> str:

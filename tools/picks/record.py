@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from picks import provenance
+from picks.dependence import dependence, hash_of
 from picks.errors import UserError
 from picks.parameters import PROFILES, load_schema
 from picks.plan import Plan
@@ -139,6 +140,13 @@ def compare(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[st
     return fallen + moved
 
 
+def found_again(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[str, MetricSpec]) -> bool:
+    """Whether a run asked the same as a record, and found the same numbers: all of them, each within its tolerance."""
+    if not comparable(run, record) or _values(run).keys() != _values(record).keys():
+        return False
+    return not [change for change in compare(run, record, specs) if change.subject in _values(run)]
+
+
 def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     """Put a run's record, figures and data in a reproduction's `results/`, in place of the former ones."""
     results.mkdir(exist_ok=True)
@@ -196,6 +204,8 @@ def read(path: Path) -> dict[str, Any]:
 def _provenance(plan: Plan, environment: Mapping[str, Any]) -> dict[str, Any]:
     changes = provenance.changes(plan.root)
     seeds = plan.parameters.get("seeds")
+    values = {name: parameter.value for name, parameter in plan.parameters.items()}
+    parts = dependence(plan.reproduction, plan.model, values)
     return {
         "commit": provenance.commit(plan.root),
         "dirty": None if changes is None else bool(changes),
@@ -204,6 +214,7 @@ def _provenance(plan: Plan, environment: Mapping[str, Any]) -> dict[str, Any]:
         "lock_sha256": provenance.lock_sha256(plan.root),
         "packages": provenance.packages(),
         "platform": provenance.machine(),
+        "depends_on": {"hash": hash_of(parts), "parts": parts},
         **{key: environment.get(key) for key in ENVIRONMENT},
         "seeds": [] if seeds is None else seeds.value,
     }

@@ -13,14 +13,15 @@ from typing import Any
 
 from rich.console import Console
 
-from picks import continuation, record, report, runner
+from picks import continuation, record, report, runner, staleness
 from picks.arguments import PROGRAM
 from picks.continuation import Attempt
 from picks.errors import UserError
 from picks.plan import Plan
 from picks.progress import PlainProgress, progress_on
 from picks.state import KILLED, TIMEOUT
-from reproductions.common.files import dump_json
+from reproductions.common.files import dump_json, write_json
+from reproductions.common.verdicts import FULL
 
 FELL = 3
 
@@ -80,10 +81,7 @@ def _how_to_go_on(attempt: Attempt) -> list[str]:
 
 def _cpu_s(plan: Plan) -> float | None:
     """The processor time of the recorded run, if there is one that can be read."""
-    try:
-        former = record.recorded(plan.reproduction, plan.model.name, plan.profile)
-    except UserError:
-        return None
+    former = _former(plan, plan.profile)
     return former["provenance"]["cpu_s"] if former else None
 
 
@@ -102,9 +100,38 @@ def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespac
     else:
         report.show_verdicts(Console(), plan, found, folder, changes)
     if options.record:
-        kept = record.keep(found, folder, plan.reproduction.results)
-        print(f"recorded: {', '.join(report.shown_path(path) for path in kept)}", file=sys.stderr)
+        _record(plan, found, folder)
     return FELL if not isinstance(changes, str) and any(change.fell for change in changes) else 0
+
+
+def _record(plan: Plan, found: dict[str, Any], folder: Path) -> None:
+    """Keep a run in place of the former record; one that finds the former's numbers again vouches for the full profile.
+
+    The verdicts of a quick run may have changed by a new wording or rule: those of the full record are judged apart.
+    """
+    former = _former(plan, plan.profile)
+    kept = record.keep(found, folder, plan.reproduction.results)
+    print(f"recorded: {', '.join(report.shown_path(path) for path in kept)}", file=sys.stderr)
+    full = _former(plan, FULL) if plan.profile != FULL else None
+    if former is None or full is None or not staleness.why_stale(plan.reproduction, full):
+        return
+    carried = None
+    if record.found_again(found, former, plan.claims.metrics):
+        carried = staleness.attested(full, former, plan.reproduction)
+    stem = record.results_stem(plan.model.name, FULL)
+    if carried is None:
+        print(f"stale: {stem}, which this run cannot vouch for; record it anew with --profile full", file=sys.stderr)
+    else:
+        write_json(plan.reproduction.results / f"{stem}.json", carried)
+        print(f"attested: {stem}, because the quick profile finds what it found before", file=sys.stderr)
+
+
+def _former(plan: Plan, profile: str) -> dict[str, Any] | None:
+    """The recorded run of a profile, if there is one that can be read."""
+    try:
+        return record.recorded(plan.reproduction, plan.model.name, profile)
+    except UserError:
+        return None
 
 
 def _changes(plan: Plan, found: Mapping[str, Any]) -> list[record.Change] | str:

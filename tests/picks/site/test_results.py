@@ -71,11 +71,14 @@ def test_a_claim_whose_check_has_changed_since_is_known(root: Path, tmp_path: Pa
     shutil.copytree(root / "reproductions", copy / "reproductions")
     path = copy / "reproductions" / NAME / "claims.yml"
     content = yaml.safe_load(path.read_text(encoding="utf8"))
-    content["claims"][0]["null"] = 0.4
-    content["claims"][1]["scale"] = "another remark"
+    content["claims"][0] |= {"null": 0.4, "statement": "Another claim."}
+    content["claims"][1] |= {"scale": "another remark", "statement": "Today's wording."}
     path.write_text(yaml.safe_dump(content), encoding="utf8")
     run = load_reproduced(reproductions.find(copy, NAME)).runs[0]
     assert [finding.id for finding in run.findings if finding.reworded] == ["C1"]
+    shown = {finding.id: finding.claim for finding in run.findings}
+    assert shown["C1"].statement != "Another claim."  # what was judged
+    assert (shown["C2"].statement, shown["C2"].scale) == ("Today's wording.", "another remark")
 
 
 def _no_claims(content: dict[str, Any]) -> None:

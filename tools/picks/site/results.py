@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ from picks.errors import UserError
 from picks.judgements import judgements
 from picks.record import recorded_runs
 from picks.reproductions import Reproduction
+from picks.staleness import why_stale
 from reproductions.common.claims import BEFORE, OURS, Claim, ClaimError, Claims, MetricSpec, load_claims
 from reproductions.common.metrics import Metric
 from reproductions.common.report import FILE
 from reproductions.common.verdicts import Judgement, count_facts, facts
 
-# What of a claim decides its verdict; where it has changed since the record, a page says so.
-CHECK = ("statement", "metric", "null", "direction", "bound", "control", "positive_control", "second_route")
+# What of a claim decides its verdict. Where none of it has changed since the record, a page takes today's wording.
+CHECK = ("kind", "fact", "metric", "null", "direction", "bound", "control", "positive_control", "second_route", "unit")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ class Run:
     provenance: Mapping[str, Any]
     signature: str
     file: Path
+    stale: str = ""  # why today's code may not find the numbers again
+    attested: Mapping[str, str] | None = None  # by which commit and when a quick run vouched for it
 
     @property
     def key(self) -> str:
@@ -176,18 +179,18 @@ def load_reproduced(reproduction: Reproduction) -> Reproduced:
         claims = load_claims(reproduction.claims)
     except ClaimError as error:
         raise UserError(str(error)) from None
-    runs = tuple(_run(record, path, claims) for path, record in recorded_runs(reproduction))
+    runs = tuple(_run(reproduction, record, path, claims) for path, record in recorded_runs(reproduction))
     return Reproduced(reproduction.name, reproduction.notebook, runs)
 
 
-def _run(record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
+def _run(reproduction: Reproduction, record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
     try:
-        return _read_run(record, path, claims)
+        return _read_run(record, path, claims, why_stale(reproduction, record))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not what tools/repro --record writes: {error!r}; record the run anew") from None
 
 
-def _read_run(record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
+def _read_run(record: Mapping[str, Any], path: Path, claims: Claims, stale: str) -> Run:
     metrics = {fields["name"]: Metric.from_json(fields) for fields in record["metrics"]}
     judged = judgements(record["claims"])
     return Run(
@@ -203,6 +206,8 @@ def _read_run(record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
         provenance=dict(record["provenance"]),
         signature=record["signature"],
         file=path,
+        stale=stale,
+        attested=record.get("attested"),
     )
 
 
@@ -213,16 +218,23 @@ def _findings(judged: Sequence[Judgement], metrics: Mapping[str, Metric], claims
         first: Finding | None = None
         for judgement in fact.judgements:
             claim, now = judgement.claim, today.get(judgement.claim.id)
+            same = now is not None and _same_check(claim, now)
             finding = Finding(
-                judgement,
+                replace(judgement, claim=now) if now and same else judgement,
                 metric=metrics.get(claim.metric or ""),
                 specs=claims.metrics,
                 figure=now.figure if now else None,
                 under=first,
-                reworded=now is None or any(getattr(now, key) != getattr(claim, key) for key in CHECK),
+                reworded=not same,
             )
             first = first or finding
             yield finding
+
+
+def _same_check(then: Claim, now: Claim) -> bool:
+    """Whether a claim is still judged as it was."""
+    judged = all(getattr(then, key) == getattr(now, key) for key in CHECK)
+    return judged and (then.paper.effect, then.paper.comparable) == (now.paper.effect, now.paper.comparable)
 
 
 def _figures(entries: Iterable[Mapping[str, Any]], path: Path) -> tuple[Figure, ...]:
