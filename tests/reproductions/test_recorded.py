@@ -2,16 +2,21 @@
 
 import ast
 import json
+import time
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 
 from picks import record, repro
+from picks.due import Budget, Due, in_turn
 from picks.parameters import load_schema, notebook_faults
 from picks.repro import ROOT
 from picks.reproductions import Reproduction, load_all
+from picks.staleness import why_stale
 from reproductions.common.claims import load_claims
 from reproductions.common.steps import NAME
+from tests.conftest import BUDGET
 
 REPRODUCTIONS = {found.name: found for found in load_all(ROOT)}
 
@@ -31,13 +36,22 @@ def test_notebooks_are_committed_without_outputs(reproduction):
 
 
 def _step_names(reproduction: Reproduction) -> Iterator[str]:
-    """What a notebook calls its steps; what a name is formatted with is left out."""
+    """What a notebook calls its steps, alone or side by side; what a name is formatted with is left out."""
     cells = json.loads(reproduction.notebook.read_text(encoding="utf8"))["cells"]
     for source in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step":
-                parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
-                yield "".join(part.value for part in parts if isinstance(part, ast.Constant))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                for name in _named(node.func.attr, node.args):
+                    parts = name.values if isinstance(name, ast.JoinedStr) else [name]
+                    yield "".join(part.value for part in parts if isinstance(part, ast.Constant))
+
+
+def _named(method: str, arguments: list[ast.expr]) -> list[ast.expr]:
+    """The names in a call of `step`, or of `steps` with a dict or a comprehension of one."""
+    if method == "steps":
+        (given,) = arguments
+        return [given.key] if isinstance(given, ast.DictComp) else given.keys
+    return arguments[:1] if method == "step" else []
 
 
 def test_expensive_parts_are_steps_under_names_that_a_file_can_have(reproduction):
@@ -47,10 +61,35 @@ def test_expensive_parts_are_steps_under_names_that_a_file_can_have(reproduction
     assert len(set(names)) == len(names)
 
 
+def _due(reproduction: Reproduction) -> Due:
+    """The quick run on the default model; one that was never recorded is stale."""
+    found = record.recorded(reproduction, load_schema(reproduction.parameters).models[0], "quick")
+    if found is None:
+        return Due(reproduction.name, stale=True, seconds=0.0)
+    return Due(reproduction.name, bool(why_stale(reproduction, found)), found["provenance"]["wall_s"])
+
+
+@pytest.fixture(scope="session")
+def budget(request) -> Budget:
+    return Budget(60 * request.config.getoption(BUDGET))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "due" in metafunc.fixturenames:
+        runs = in_turn([_due(found) for found in REPRODUCTIONS.values()], date.today())
+        metafunc.parametrize("due", runs, ids=[run.name for run in runs])
+
+
 @pytest.mark.notebook
 @pytest.mark.model
-def test_the_quick_profile_finds_what_was_recorded(reproduction, tmp_path):
+def test_the_quick_profile_finds_what_was_recorded(due, budget, tmp_path):
+    if not budget.allows(due):
+        word = "stale, and not" if due.stale else "not"
+        pytest.skip(f"{due.name} was {word} run again: the time for notebooks is spent ({BUDGET} gives more)")
+    begun = time.monotonic()
+    reproduction = REPRODUCTIONS[due.name]
     assert repro.main([reproduction.name, "--out", str(tmp_path / "run"), "--json"]) == 0
+    budget.pay(due, time.monotonic() - begun)
     found = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf8"))
     recorded = record.recorded(reproduction, found["model"]["name"], "quick")
     assert recorded is not None, f"record it: tools/repro {reproduction.name} --record"
