@@ -17,8 +17,8 @@ import pytest
 
 from picks import continuation, repro, runner
 from picks.arguments import parse
-from picks.errors import UserError
 from picks.plan import make_plan
+from reproductions.common.errors import UserError
 from reproductions.common.files import write_json
 from tests.fixtures import house
 

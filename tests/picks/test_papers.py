@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from picks.errors import UserError
 from picks.papers import Place, Thread, load_paper, load_papers, load_tags, paper_ids
+from reproductions.common.errors import UserError
 from tests.fixtures import house
 
 FULL = """\

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from picks.errors import UserError
 from picks.parameters import Schema, choose_model, load_schema, notebook_defaults, notebook_faults, resolve
+from reproductions.common.errors import UserError
 from tests.fixtures import house
 
 SCHEMA_FILE = house.HOUSE / "reproductions" / "coin_flips" / "parameters.yml"

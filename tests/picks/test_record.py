@@ -14,9 +14,9 @@ import pytest
 
 from picks import provenance, record
 from picks.arguments import parse
-from picks.errors import UserError
 from picks.plan import Plan, make_plan
 from reproductions.common.claims import ClaimError
+from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, write_json
 from reproductions.common.metrics import Metric, missing, share_of
 from tests.fixtures import house

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from picks.errors import UserError
 from picks.reproductions import find, load_all, names
+from reproductions.common.errors import UserError
 from tests.fixtures import house
 
 

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from picks import launch, repro, runner
-from picks.errors import UserError
 from picks.progress import LiveProgress, progress_on
 from picks.state import cell_titles
+from reproductions.common.errors import UserError
 from tests.fixtures import house
 
 NEVER = "## Never reached\n\n(the cell before stops the run)"

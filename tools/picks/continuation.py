@@ -21,8 +21,8 @@ from typing import Any
 
 from picks import provenance
 from picks.arguments import parse
-from picks.errors import UserError
 from picks.plan import Plan
+from reproductions.common.errors import UserError
 from reproductions.common.files import sha256, write_json
 
 PLAN, STEPS, RESULTS = "plan.json", "steps", "results.json"

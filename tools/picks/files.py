@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from picks.errors import UserError
+from reproductions.common.errors import UserError
 
 YAML_LIMIT = 64 * 1024
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from picks import ids
 from picks.dates import first_day
-from picks.documents import Document, DocumentError, read_document
-from picks.documents import Mapping as MappingNode
-from picks.errors import UserError
 from picks.schema import misfits
+from reproductions.common.documents import Document, DocumentError, read_document
+from reproductions.common.documents import Mapping as MappingNode
+from reproductions.common.errors import UserError
 
 TAGS = "_tags.yml"
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from picks.arguments import NAME, RESERVED
-from picks.errors import UserError
 from picks.files import load_yaml
-from picks.suggest import did_you_mean
 from reproductions.common.catalogue import HUB_NAME
+from reproductions.common.errors import UserError
+from reproductions.common.suggest import did_you_mean
 
 PROFILES = ("quick", "full")
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from picks import provenance
 from picks.dependence import dependence, hash_of
-from picks.errors import UserError
 from picks.parameters import PROFILES, load_schema
 from picks.plan import Plan
 from picks.reproductions import Reproduction
 from reproductions.common.catalogue import model_names
 from reproductions.common.claims import MetricSpec
+from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, sha256, write_bytes, write_json
 from reproductions.common.metrics import Metric
 from reproductions.common.verdicts import fell_below, judge

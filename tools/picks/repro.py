@@ -17,10 +17,10 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     argv = sys.argv[1:] if argv is None else argv
     options = parse(argv)
 
-    from picks.errors import UserError
     from picks.plan import make_plan
     from reproductions.common.catalogue import ModelError
     from reproductions.common.claims import ClaimError
+    from reproductions.common.errors import UserError
 
     try:
         if "verify" in options:

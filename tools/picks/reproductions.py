@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from picks.errors import UserError
 from picks.files import load_yaml
 from picks.ids import is_paper_id
 from picks.papers import Paper, load_paper, paper_ids
-from picks.suggest import did_you_mean
+from reproductions.common.errors import UserError
+from reproductions.common.suggest import did_you_mean
 
 ONE_DIGIT_OFF = 0.85  # of an id's ten characters; two ids share half of them by chance
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from picks.continuation import Attempt
-from picks.errors import UserError
 from picks.plan import Plan
 from picks.progress import PlainProgress
 from picks.record import build_record
 from picks.state import COMPLETE, ERROR, Ending, RunState
 from reproductions.common.catalogue import ModelCard
 from reproductions.common.claims import ClaimError
+from reproductions.common.errors import UserError
 from reproductions.common.files import write_json
 
 REPORTED_LIMIT = 4 * 2**20  # bytes; what a notebook reports are numbers, not arrays

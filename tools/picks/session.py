@@ -16,10 +16,10 @@ from rich.console import Console
 from picks import continuation, record, report, runner, staleness
 from picks.arguments import PROGRAM
 from picks.continuation import Attempt
-from picks.errors import UserError
 from picks.plan import Plan
 from picks.progress import PlainProgress, progress_on
 from picks.state import KILLED, TIMEOUT
+from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, write_json
 from reproductions.common.verdicts import FULL
 

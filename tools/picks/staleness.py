@@ -13,10 +13,10 @@ from typing import Any
 
 from picks import provenance
 from picks.dependence import Parts, dependence
-from picks.errors import UserError
 from picks.parameters import load_schema, resolve
 from picks.reproductions import Reproduction
 from reproductions.common.catalogue import ModelError, model_card
+from reproductions.common.errors import UserError
 
 MOST_NAMED = 3  # changed parts in one reason
 

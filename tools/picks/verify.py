@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from picks import provenance
-from picks.errors import UserError
 from picks.record import read
 from picks.reproductions import find
 from reproductions.common.claims import Claim, ClaimError, load_claims
+from reproductions.common.errors import UserError
 from reproductions.common.files import sha256, write_json
 from reproductions.common.metrics import Metric
 from reproductions.common.verdicts import judge, judge_claim

@@ -13,7 +13,7 @@ import pytest
 from picks.add import arxiv as door
 from picks.add.arxiv import fetch
 from picks.add.facts import Facts
-from picks.errors import UserError
+from reproductions.common.errors import UserError
 from tests.picks.add.server import recorded
 
 Answers = Callable[..., list[str]]

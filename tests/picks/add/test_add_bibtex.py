@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from picks.add.bibtex import LIMIT, people, read
 from picks.add.facts import Facts
-from picks.errors import UserError
+from reproductions.common.errors import UserError
 from tests.picks.add.server import RECORDED
 
 FOUND = {

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from picks.add.collection import Item, missing, slug_of
-from picks.errors import UserError
+from reproductions.common.errors import UserError
 from tests.picks.add.server import recorded
 
 SLUG = "sample/interpretability"

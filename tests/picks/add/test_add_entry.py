@@ -8,9 +8,9 @@ import pytest
 
 from picks.add.entry import new_entry
 from picks.add.facts import Facts
-from picks.errors import UserError
 from picks.papers import load_paper
 from picks.schema import keys
+from reproductions.common.errors import UserError
 
 FULL = Facts(
     id="2412.05353",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picks.add.entry_file import EntryFile
-from picks.errors import UserError
+from reproductions.common.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 ENTRIES = sorted((ROOT / "papers").glob("[!_]*.yml"))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from picks.check.faults import Fault, rules
 from picks.check.reporters import REPORTERS
-from picks.errors import UserError
 from picks.papers import load_paper
+from reproductions.common.errors import UserError
 from tests.picks.check import shelf
 
 SCALARS = st.one_of(

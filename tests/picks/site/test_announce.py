@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from picks.errors import UserError
 from picks.site.announce import ADDRESS, LIMITS, chosen, length, post, short_post, shortened
+from reproductions.common.errors import UserError
 from tests.fixtures.mini_site import entry, write_entry
 
 

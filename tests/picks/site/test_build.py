@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from lxml import html as lxml_html
 
-from picks.errors import UserError
 from picks.site.addresses import slug
 from picks.site.build import build, pack, write_pages
 from picks.site.generate import generate
+from reproductions.common.errors import UserError
 from reproductions.common.verdicts import VERDICTS
 from tests.fixtures import built_site, mini_site
 from tests.fixtures.mini_site import ATTACK, HOSTILE, HOSTILE_NAME, NAME

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from picks.errors import UserError
 from picks.papers import load_papers
 from picks.site.collection import Library, load_library, newest_first
+from reproductions.common.errors import UserError
 from tests.fixtures.mini_site import HOSTILE, entry, write_entry
 
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from picks.errors import UserError
 from picks.site import images
 from picks.site.images import clean_png, size
+from reproductions.common.errors import UserError
 
 
 def _png(path: Path, **options: object) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from picks.errors import UserError
 from picks.site.notebooks import differences, stripped
+from reproductions.common.errors import UserError
 from tests.fixtures.mini_site import ATTACK, notebook
 
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from picks import reproductions
-from picks.errors import UserError
 from picks.site.results import load_reproduced
+from reproductions.common.errors import UserError
 from tests.fixtures.mini_site import NAME
 
 RUN = "smollm2-135m.full.json"

@@ -15,10 +15,10 @@ from requests.adapters import HTTPAdapter
 
 from picks import venues
 from picks.add.facts import Facts, links_of
-from picks.errors import UserError
 from picks.identifiers import doi, paper_id
 from picks.ids import arxiv_name
 from picks.latex import decode
+from reproductions.common.errors import UserError
 
 PAUSE, RETRIES, PATIENCE, PAGE = 3.0, 3, 30.0, 100
 WITHOUT_NETWORK = "without a network, save the paper's BibTeX and use `tools/add --bibtex FILE`"

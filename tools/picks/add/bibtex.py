@@ -15,13 +15,13 @@ from pathlib import Path
 
 from picks import venues
 from picks.add.facts import Facts, links_of
-from picks.documents import BIDIRECTIONAL, CONTROL, position_of
-from picks.errors import UserError
 from picks.identifiers import anthology_id, doi, paper_id
 from picks.ids import is_arxiv
 from picks.latex import decode
 from picks.names import given_first
-from picks.schema import shown
+from reproductions.common.documents import BIDIRECTIONAL, CONTROL, position_of
+from reproductions.common.errors import UserError
+from reproductions.common.quoting import shown
 
 LIMIT = 256 * 1024
 

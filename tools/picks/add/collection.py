@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from picks.errors import UserError
 from picks.ids import is_arxiv
-from picks.schema import shown
+from reproductions.common.errors import UserError
+from reproductions.common.quoting import shown
 
 PATIENCE = 30.0
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from picks.errors import UserError
 from picks.identifiers import anthology_id, doi, paper_id
 from picks.ids import is_arxiv
 from picks.parser import Parser
-from picks.schema import shown
+from reproductions.common.errors import UserError
+from reproductions.common.quoting import shown
 
 PROGRAM = "tools/add"
 ROOT = Path(__file__).resolve().parents[3]

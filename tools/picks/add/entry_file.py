@@ -17,8 +17,8 @@ from typing import TypeAlias
 import yaml
 
 from picks.add.layout import Value, lines_of, order, scalar
-from picks.documents import DocumentError, read_document
-from picks.errors import UserError
+from reproductions.common.documents import DocumentError, read_document
+from reproductions.common.errors import UserError
 from reproductions.common.files import write_bytes
 
 Plain: TypeAlias = str | list["Plain"] | dict[str, "Plain"]

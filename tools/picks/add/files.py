@@ -9,9 +9,9 @@ from picks.add.diff import show, updated
 from picks.add.entry import new_entry
 from picks.add.entry_file import EntryFile
 from picks.add.facts import Facts
-from picks.documents import read_document
-from picks.errors import UserError
 from picks.papers import paper_ids
+from reproductions.common.documents import read_document
+from reproductions.common.errors import UserError
 
 
 def refuse_wrong_files(root: Path, ids: Iterable[str], update: bool) -> None:

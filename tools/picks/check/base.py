@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from picks.documents import Document, DocumentError, Mapping, Position, Scalar, Sequence, read_document
-from picks.errors import UserError
 from picks.files import load_yaml
 from picks.papers import TAGS
-from picks.schema import Misfit, misfits
+from picks.schema import misfits
+from reproductions.common.documents import Document, DocumentError, Mapping, Position, Scalar, Sequence, read_document
+from reproductions.common.errors import UserError
+from reproductions.common.schema import Misfit
 
 T = TypeVar("T")
 

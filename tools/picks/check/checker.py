@@ -7,9 +7,9 @@ from pathlib import Path
 
 from picks.check.base import Base, Entry, read
 from picks.check.faults import ENTRY_RULES, FILE_RULES, Fault, Finding, Rule, rules
-from picks.documents import Document, Mapping
 from picks.papers import TAGS
-from picks.quoting import printable
+from reproductions.common.documents import Document, Mapping
+from reproductions.common.quoting import printable
 
 MOST_ALIKE = 50  # faults of one rule in one file that are told one by one
 

@@ -13,7 +13,7 @@ from picks.check.faults import rules
 from picks.check.pages import page
 from picks.check.reporters import REPORTERS, errors
 from picks.parser import Parser
-from picks.suggest import did_you_mean
+from reproductions.common.suggest import did_you_mean
 
 PROGRAM = "tools/check"
 ROOT = Path(__file__).resolve().parents[3]

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from picks.documents import Document, Position
-from picks.quoting import printable
+from reproductions.common.documents import Document, Position
+from reproductions.common.quoting import printable
 
 if TYPE_CHECKING:
     from picks.check.base import Base, Entry

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picks.errors import UserError
 from picks.exports import FORMATS, Citation, cite
 from picks.identifiers import paper_id
 from picks.papers import load_papers, load_tags
 from picks.parser import Parser
-from picks.schema import shown
-from picks.suggest import did_you_mean
+from reproductions.common.errors import UserError
+from reproductions.common.quoting import shown
+from reproductions.common.suggest import did_you_mean
 
 PROGRAM = "tools/export"
 ROOT = Path(__file__).resolve().parents[3]

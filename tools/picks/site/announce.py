@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from picks import identifiers
-from picks.errors import UserError
 from picks.papers import Paper, load_paper, paper_ids
 from picks.reproductions import ONE_DIGIT_OFF
 from picks.site.formats import et_al, link_label, listed
 from picks.site.markup import https
-from picks.suggest import did_you_mean
+from reproductions.common.errors import UserError
+from reproductions.common.suggest import did_you_mean
 
 COLLECTION = "Interpretability & Analysis of LMs"
 LIMITS = {"X": 280, "Bluesky": 300, "Mastodon": 500}

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from picks.errors import UserError
 from picks.site.generate import generate
 from picks.site.writer import synchronise
+from reproductions.common.errors import UserError
 
 SOURCES = ("papers", "site", "reproductions")
 LOOK_EVERY = 0.7

@@ -10,13 +10,13 @@ from itertools import accumulate
 from pathlib import Path
 
 from picks import reproductions
-from picks.errors import UserError
 from picks.exports import Citation, cite
 from picks.papers import Paper, load_papers, load_tags
 from picks.site.addresses import slug
 from picks.site.formats import day
 from picks.site.related import Related, related_papers
 from picks.site.results import Reproduced, load_reproduced
+from reproductions.common.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from picks.errors import UserError
 from picks.parser import Parser
+from reproductions.common.errors import UserError
 
 PROGRAM = "tools/site"
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from picks.errors import UserError
 from picks.papers import Paper
 from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Library, Pick
 from picks.site.formats import day, tally
 from picks.site.markup import plain
 from picks.site.results import Finding, Run
+from reproductions.common.errors import UserError
 
 RESULTS_SCHEMA = 2
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 from pathlib import Path
 
-from picks.errors import UserError
+from reproductions.common.errors import UserError
 from reproductions.common.files import write_bytes
 
 MOST_PIXELS = 16_000_000

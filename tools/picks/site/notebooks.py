@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from picks.errors import UserError
 from picks.site.markup import notebook_markdown
+from reproductions.common.errors import UserError
 
 _DIFFERENCES = re.compile(r"\A#{1,4}\s+what differs\b.*$", re.IGNORECASE | re.MULTILINE)
 

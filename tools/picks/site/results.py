@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from picks.errors import UserError
 from picks.judgements import judgements
 from picks.record import recorded_runs
 from picks.reproductions import Reproduction
 from picks.staleness import why_stale
 from reproductions.common.claims import BEFORE, OURS, Claim, ClaimError, Claims, MetricSpec, load_claims
+from reproductions.common.errors import UserError
 from reproductions.common.metrics import Metric
 from reproductions.common.report import FILE
 from reproductions.common.verdicts import Judgement, count_facts, facts

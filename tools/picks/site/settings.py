@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mkdocs.utils.yaml import get_yaml_loader, yaml_load
 
-from picks.errors import UserError
 from picks.site.markup import https
+from reproductions.common.errors import UserError
 
 SORTS = ("newest", "oldest", "title", "upvotes", "collection")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, Finding, entry_rule
-from picks.documents import Scalar
+from reproductions.common.documents import Scalar
 
 RUN = 6  # words in a row
 PROSE = ("summary", "why")

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, Finding, entry_rule
 from picks.dates import first_day
-from picks.documents import Scalar
 from picks.ids import month
+from reproductions.common.documents import Scalar
 
 SLACK = timedelta(days=31)
 

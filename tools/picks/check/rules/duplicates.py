@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, Finding, entry_rule
-from picks.documents import Position
+from reproductions.common.documents import Position
 
 LEAST_WORDS = 5  # of titles that may differ in a word and still be one paper's
 ALIKE = 0.7  # two spellings of a word; GPT and Mamba are none

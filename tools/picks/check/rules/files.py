@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from picks.check.faults import ERROR, Finding, file_rule
-from picks.documents import BIDIRECTIONAL, CONTROL, INVISIBLE, Document, position_of
+from reproductions.common.documents import BIDIRECTIONAL, CONTROL, INVISIBLE, Document, position_of
 
 _LOST_LETTER = "\ufffd"
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
-from picks.documents import Scalar
 from picks.ids import is_post
-from picks.quoting import shown
+from reproductions.common.documents import Scalar
+from reproductions.common.quoting import shown
 
 FORGES = (
     "github.com", "gitlab.com", "huggingface.co", "codeberg.org", "bitbucket.org", "sr.ht", "gitee.com",

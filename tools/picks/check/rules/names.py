@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, Finding, entry_rule, file_rule
-from picks.documents import Document, Position, Scalar
 from picks.identifiers import paper_id
 from picks.ids import is_arxiv, is_paper_id
 from picks.papers import TAGS
-from picks.quoting import shown
+from reproductions.common.documents import Document, Position, Scalar
+from reproductions.common.quoting import shown
 
 
 @file_rule(ERROR)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
-from picks.quoting import shown
+from reproductions.common.quoting import shown
 
 _AND_OTHERS = re.compile(r"\bet\.? al\b|\band others\b|\bu\. ?a\.|…|\.\.\.", re.IGNORECASE)
 _MARKS = re.compile(r"[0-9\u00b2\u00b3\u00b9\u2070-\u2079*†‡§¶@#]")

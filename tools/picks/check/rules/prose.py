@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from picks.check.base import Base, Entry, is_todo
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
-from picks.quoting import shown
+from reproductions.common.quoting import shown
 
 WORDS = range(40, 161)
 SENTENCES = range(2, 6)

@@ -9,10 +9,10 @@ from graphlib import CycleError, TopologicalSorter
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
 from picks.check.rules.dates import span
-from picks.documents import Scalar
-from picks.errors import UserError
-from picks.quoting import shown
-from picks.suggest import did_you_mean
+from reproductions.common.documents import Scalar
+from reproductions.common.errors import UserError
+from reproductions.common.quoting import shown
+from reproductions.common.suggest import did_you_mean
 
 MOST_TAGS = 5
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from picks.check.base import Base, Entry, is_todo
 from picks.check.faults import ERROR, HINT, Finding, entry_rule, file_rule
 from picks.check.rules.traps import trap_of
-from picks.documents import Document, Scalar, Sequence
 from picks.papers import TAGS
-from picks.quoting import shown
-from picks.schema import Misfit, keys
+from picks.schema import keys
+from reproductions.common.documents import Document, Scalar, Sequence
+from reproductions.common.quoting import shown
+from reproductions.common.schema import Misfit
 
 
 @entry_rule(ERROR)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from picks.check.faults import ERROR, Finding, file_rule
 from picks.check.rules.files import problems
-from picks.documents import Document, Mapping, Node, Position, Sequence
-from picks.quoting import shown
+from reproductions.common.documents import Document, Mapping, Node, Position, Sequence
+from reproductions.common.quoting import shown
 
 _TEXT_UNREAD = {"unreadable", "symlink", "too-large", "not-yaml", "too-deep"}
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from picks.check.faults import ERROR, Finding, file_rule
-from picks.documents import Document, Scalar
-from picks.quoting import shown
 from picks.schema import load_schema
+from reproductions.common.documents import Document, Scalar
+from reproductions.common.quoting import shown
 
 _ID = re.compile(r"\d{4}\.\d{4,5}")
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")

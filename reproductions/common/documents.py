@@ -17,13 +17,15 @@ from typing import Any
 
 import yaml
 
-from picks.errors import UserError
-from picks.files import YAML_LIMIT
+from reproductions.common.errors import UserError
 
+YAML_LIMIT = 64 * 1024
 MOST_LEVELS = 8
 BIDIRECTIONAL = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]|\r(?!\n)")
 INVISIBLE = re.compile("[\u00ad\u180e\u200b\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
+DECIMAL = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]{1,3})?")
+TRUTH = {"true": True, "false": False}
 WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,6 +72,15 @@ class Scalar:
         """The text that was written; an `int` for a plain whole number."""
         return int(self.value) if self.type == "int" and WHOLE_NUMBER.fullmatch(self.value) else self.value
 
+    @property
+    def typed(self) -> str | int | float | bool | None:
+        """What it stands for: a number, `true` or `false`, nothing, or else the text that was written; `no` is text."""
+        if self.type == "float" and DECIMAL.fullmatch(self.value):
+            return float(self.value)
+        if self.type == "bool" and self.value in TRUTH:
+            return TRUTH[self.value]
+        return None if self.type == "null" else self.data
+
 
 @dataclass(slots=True)
 class Sequence:
@@ -82,6 +93,11 @@ class Sequence:
     def data(self) -> list[Any]:
         """The plain items."""
         return [item.data for item in self.items]
+
+    @property
+    def typed(self) -> list[Any]:
+        """What the items stand for."""
+        return [item.typed for item in self.items]
 
 
 @dataclass(slots=True)
@@ -96,6 +112,11 @@ class Mapping:
     def data(self) -> dict[str, Any]:
         """The plain values by key."""
         return {name: value.data for name, (_, value) in self.first.items()}
+
+    @property
+    def typed(self) -> dict[str, Any]:
+        """What the values stand for, by key."""
+        return {name: value.typed for name, (_, value) in self.first.items()}
 
     def get(self, name: str) -> Node | None:
         """The value of a key."""

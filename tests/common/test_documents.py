@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from picks.documents import Document, DocumentError, Position, position_of, read_document
+from reproductions.common.documents import Document, DocumentError, Position, position_of, read_document
 
 
 def _read(tmp_path: Path, content: str | bytes) -> Document:
