@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
+from reproductions.common.errors import UserError
+from reproductions.common.schema import load
 
 MODELS = Path(__file__).parents[1] / "models.yml"
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -65,13 +66,16 @@ def model_card(name: str) -> ModelCard:
 
 @cache
 def _listed(path: Path) -> dict[str, ModelCard]:
-    entries: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        entries = load(path, "models").content
+    except UserError as error:
+        raise ModelError(str(error)) from error
     return {name: _card(name, entry) for name, entry in entries.items()}
 
 
 def _card(name: str, entry: dict[str, Any]) -> ModelCard:
-    wheels = tuple(Wheel(**wheel) for wheel in entry.pop("wheels", ()))
-    return ModelCard(name=name, wheels=wheels, **entry)
+    wheels = tuple(Wheel(**wheel) for wheel in entry.get("wheels", ()))
+    return ModelCard(name=name, **{**entry, "wheels": wheels})
 
 
 def _passed_through(name: str) -> ModelCard:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from reproductions.common.errors import UserError
+from reproductions.common.schema import Loaded, load
+from reproductions.common.suggest import did_you_mean
 
 PAPER, OURS, ARITHMETIC = "paper", "ours", "arithmetic"
 KINDS = (PAPER, OURS, ARITHMETIC)
@@ -19,7 +21,7 @@ DIRECTIONS = (ABOVE, BELOW, WITHIN)
 BEFORE = "before"
 
 
-class ClaimError(ValueError):
+class ClaimError(UserError, ValueError):
     """A claims file, or a metric reported for it, is not as it must be."""
 
 
@@ -142,121 +144,73 @@ def load_claims(path: Path) -> Claims:
     """Read and check a `claims.yml`.
 
     Raises:
-        ClaimError: with file and line, what is wrong and how to mend it.
+        ClaimError: with file, line and column, what is wrong and how to mend it.
     """
-    return _ClaimsFile(path).read()
+    try:
+        return _ClaimsFile(load(path, "claims")).read()
+    except ClaimError:
+        raise
+    except UserError as error:
+        raise ClaimError(str(error)) from error
 
 
-CLAIM_KEYS = {"id", "kind", "fact", "statement", "scale", "paper"}
-TESTED_KEYS = {"metric", "null", "direction", "unit"}
-MORE_KEYS = {"bound", "control", "no_control", "positive_control", "second_route", "full_only", "set", "figure"}
-WHERE_KEYS = {"value", "model", "source", "seen"}
+TESTED_KEYS = ("metric", "null", "direction", "unit")
 
 
+@dataclass(frozen=True)
 class _ClaimsFile:
-    """One claims file: its content, and the line of each part for messages."""
+    """One claims file of the right form: what must hold between its parts."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        text = path.read_text(encoding="utf8")
-        try:
-            self.content = yaml.safe_load(text)
-            self.root = yaml.compose(text, yaml.SafeLoader)
-        except yaml.YAMLError as error:
-            raise ClaimError(f"{path}: not readable as YAML: {error}") from None
+    file: Loaded
 
     def read(self) -> Claims:
-        top = self._mapping((), self.content, needs={"paper", "metrics", "claims"})
-        if not isinstance(top["paper"], str):
-            raise self._error(("paper",), 'the arXiv id must be quoted: paper: "2412.11965"')
-        metrics = {name: self._metric(name, fields) for name, fields in top["metrics"].items()}
-        claims = tuple(self._claim(index, fields, metrics) for index, fields in enumerate(top["claims"]))
-        if len({claim.id for claim in claims}) < len(claims):
-            raise self._error(("claims",), "two claims have the same id; give each its own")
-        return Claims(top["paper"], metrics, claims)
+        content = self.file.content
+        metrics = {name: self._metric(name, fields) for name, fields in content["metrics"].items()}
+        claims = tuple(self._claim(index, fields, metrics) for index, fields in enumerate(content["claims"]))
+        for index, claim in enumerate(claims):
+            if claim.id in {other.id for other in claims[:index]}:
+                raise self.file.error(f"two claims have the same id {claim.id}; give each its own", "claims", index)
+        return Claims(content["paper"], metrics, claims)
 
-    def _metric(self, name: Any, fields: Any) -> MetricSpec:
-        where = ("metrics", name)
-        if not isinstance(name, str):
-            raise self._error(("metrics",), f"YAML reads a metric's name as {name!r}; write it in quotes")
-        fields = self._mapping(where, fields, needs={"title", "unit"}, allows={"tolerance", "why"})
-        if fields.get("tolerance") is not None and not fields.get("why"):
-            raise self._error(where, f"the tolerance of {name} has no `why`; say what may move the number")
+    def _metric(self, name: str, fields: Mapping[str, Any]) -> MetricSpec:
+        if "tolerance" in fields and "why" not in fields:
+            what = f"the tolerance of {name} has no `why`; say what may move the number"
+            raise self.file.error(what, "metrics", name)
         return MetricSpec(name, fields["title"], fields["unit"], fields.get("tolerance"), fields.get("why", ""))
 
-    def _claim(self, index: int, fields: Any, metrics: Mapping[str, MetricSpec]) -> Claim:
+    def _claim(self, index: int, fields: Mapping[str, Any], metrics: Mapping[str, MetricSpec]) -> Claim:
         where = ("claims", index)
-        fields = self._mapping(where, fields, CLAIM_KEYS, {"not_tested", *TESTED_KEYS, *MORE_KEYS})
-        if fields["kind"] not in KINDS:
-            raise self._error((*where, "kind"), f"kind {fields['kind']!r} is unknown; use {', '.join(KINDS)}")
-        parts = {
-            "paper": self._paper((*where, "paper"), fields["paper"]),
-            "positive_control": self._part((*where, "positive_control"), fields, PositiveControl, {"metric", "above"}),
-            "second_route": self._part((*where, "second_route"), fields, SecondRoute, {"metric", "differs"}),
-        }
         self._check_test(where, fields)
-        named = [fields.get("metric"), fields.get("control")]
-        named += [getattr(part, "metric", None) for part in parts.values()]
-        if unknown := [name for name in named if name is not None and name not in metrics]:
-            raise self._error(where, f"claim {fields['id']}: '{unknown[0]}' is not among the declared metrics")
-        return Claim(**{**fields, **parts})
+        parts = {"positive_control": PositiveControl, "second_route": SecondRoute}
+        nested = {key: of(**fields[key]) for key, of in parts.items() if key in fields}
+        places = [(*where, key) for key in ("metric", "control") if key in fields]
+        for place in [*places, *((*where, key, "metric") for key in nested)]:
+            named = str(self.file.document.node(*place).data)  # type: ignore[union-attr]
+            if named not in metrics:
+                what = f"claim {fields['id']}: {named!r} is not among the declared metrics"
+                raise self.file.error(what + did_you_mean(named, metrics), *place)
+        return Claim(**{**fields, **nested, "paper": self._paper((*where, "paper"), fields["paper"])})
 
     def _check_test(self, where: tuple[str | int, ...], fields: Mapping[str, Any]) -> None:
         """A claim is either not tested, with the reason, or says how it is; arithmetic needs its metric alone."""
         name = f"claim {fields['id']}"
         if ("metric" in fields) == ("not_tested" in fields):
-            raise self._error(where, f"{name} needs either a `metric` and how it is judged, or `not_tested`")
+            raise self.file.error(f"{name} needs either a `metric` and how it is judged, or `not_tested`", *where)
         if "not_tested" in fields or fields["kind"] == ARITHMETIC:
             return
-        if missing := TESTED_KEYS - fields.keys():
-            raise self._error(where, f"{name} lacks {', '.join(sorted(missing))}")
-        if fields["direction"] not in DIRECTIONS:
-            raise self._error((*where, "direction"), f"a direction is one of {', '.join(DIRECTIONS)}")
+        if missing := [key for key in TESTED_KEYS if key not in fields]:
+            raise self.file.error(f"{name} lacks {', '.join(missing)}", *where)
         if fields["direction"] == WITHIN and "bound" not in fields:
-            raise self._error(where, f"{name} claims that two things are alike: take its `bound` from the paper")
+            what = f"{name} claims that two things are alike: take its `bound` from the paper"
+            raise self.file.error(what, *where, "direction")
         if ("control" in fields) == ("no_control" in fields):
-            raise self._error(where, f"{name} needs a `control`, or the reason for having none in `no_control`")
-        if fields.get("set", BEFORE) != BEFORE and not str(fields["set"]).startswith("after: "):
-            raise self._error((*where, "set"), f"{name}: `set` is 'before', or 'after: ' and why")
+            raise self.file.error(f"{name} needs a `control`, or the reason for having none in `no_control`", *where)
 
-    def _paper(self, where: tuple[str | int, ...], fields: Any) -> PaperValue:
-        fields = self._mapping(where, fields, WHERE_KEYS, {"effect", "mean", "comparable"})
+    def _paper(self, where: tuple[str | int, ...], fields: Mapping[str, Any]) -> PaperValue:
         effect = fields.get("effect")
-        if effect is not None and not (len(effect) == 2 and effect[0] <= effect[1]):
-            raise self._error((*where, "effect"), "an effect is [lowest, highest] over the authors' models and columns")
+        if effect is not None and effect[0] > effect[1]:
+            what = "an effect is [lowest, highest] over the authors' models and columns"
+            raise self.file.error(what, *where, "effect")
         if fields.get("comparable") and effect is None:
-            raise self._error(where, "nothing is comparable without the authors' `effect`")
+            raise self.file.error("nothing is comparable without the authors' `effect`", *where, "comparable")
         return PaperValue(**_tupled(fields))
-
-    def _part(self, where: tuple[str | int, ...], fields: Mapping[str, Any], of: Any, needs: set[str]) -> Any:
-        given = fields.get(str(where[-1]))
-        return None if given is None else of(**self._mapping(where, given, needs))
-
-    def _mapping(
-        self, where: tuple[str | int, ...], fields: Any, needs: set[str], allows: set[str] | None = None
-    ) -> dict[str, Any]:
-        if not isinstance(fields, dict):
-            raise self._error(where, f"expected the keys {', '.join(sorted(needs))}")
-        fields = {"null" if key is None else key: value for key, value in fields.items()}  # YAML reads `null:` as None
-        if missing := needs - fields.keys():
-            raise self._error(where, f"missing: {', '.join(sorted(missing))}")
-        if unknown := fields.keys() - needs - (allows or set()):
-            raise self._error(where, f"unknown key: {', '.join(sorted(map(str, unknown)))}")
-        return fields
-
-    def _error(self, where: tuple[str | int, ...], message: str) -> ClaimError:
-        return ClaimError(f"{self.path}:{self._line(where)}: {message}")
-
-    def _line(self, where: tuple[str | int, ...]) -> int:
-        """The line of the deepest part of `where` that exists."""
-        node = self.root
-        line = node.start_mark.line if node else 0
-        for step in where:
-            if isinstance(node, yaml.MappingNode):
-                node = next((value for key, value in node.value if key.value == step), None)
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-                node = node.value[step]
-            if node is None:
-                break
-            line = node.start_mark.line
-        return line + 1

@@ -21,10 +21,9 @@ from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 
-import yaml
-
 from reproductions.common import store
 from reproductions.common.progress import say
+from reproductions.common.schema import load
 
 SOURCES = Path(__file__).parents[1] / "corpus.yml"
 ENTRIES_A_PASSAGE = 12  # entries of a dictionary are too short to stand alone
@@ -75,7 +74,7 @@ class Passage:
 
 def load_sources(path: Path = SOURCES) -> list[Source]:
     """The sources of the corpus, in the order of the file."""
-    return [Source(**entry) for entry in yaml.safe_load(path.read_text(encoding="utf8"))["sources"]]
+    return [Source(**entry) for entry in load(path, "corpus").content["sources"]]
 
 
 def passages(source: Source) -> Iterator[Passage]:

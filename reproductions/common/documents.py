@@ -182,8 +182,8 @@ class Document:
         return list(_scalars(self.root, ())) if self.root else []
 
 
-def read_document(path: Path) -> Document:
-    """A YAML file of at most 64 KB, read as far as it can be.
+def read_document(path: Path, *, follow: bool = False) -> Document:
+    """A YAML file of at most 64 KB, read as far as it can be; `follow` aliases that stand for text or a number.
 
     Raises:
         DocumentError: it is no file, cannot be opened, or is too large.
@@ -194,7 +194,7 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         text, problems = content.decode("utf8", "replace"), [_not_utf8(content, error)]
     text = text.removeprefix("\ufeff")
-    builder = _Builder()
+    builder = _Builder(follow)
     builder.build(_UNSEEN.sub(" ", text))  # what is left in a value was written as an escape
     return Document(path, text, builder.root, (*problems, *builder.problems))
 
@@ -256,8 +256,9 @@ class _TooDeepError(Exception):
 class _Builder:
     """Puts a tree together from the parser's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, follow: bool) -> None:
         self.root: Node | None = None
+        self._anchors: dict[str, Scalar] | None = {} if follow else None
         self.problems: list[Problem] = []
         self._open: list[tuple[Sequence | Mapping, list[Node]]] = []  # collections not yet closed, with their children
 
@@ -278,10 +279,9 @@ class _Builder:
             self._complain("explicit-tag", position, f"tag {tag[:40]}")
         match event:
             case yaml.ScalarEvent():
-                self._add(Scalar(position, event.value, _type(event.value) if event.implicit[0] else "str"))
+                self._add(self._scalar(event, position))
             case yaml.AliasEvent():
-                self._complain("alias", position, f"alias *{str(event.anchor)[:40]}")
-                self._add(Scalar(position, "", "alias"))
+                self._add(self._meant(str(event.anchor), position))
             case yaml.SequenceStartEvent():
                 self._start(Sequence(position))
             case yaml.MappingStartEvent():
@@ -290,6 +290,20 @@ class _Builder:
                 self._close()
             case yaml.DocumentStartEvent() if self.root is not None:
                 self._complain("not-yaml", position, "a second document begins")
+
+    def _scalar(self, event: yaml.ScalarEvent, position: Position) -> Scalar:
+        found = Scalar(position, event.value, _type(event.value) if event.implicit[0] else "str")
+        if event.anchor and self._anchors is not None:
+            self._anchors[event.anchor] = found
+        return found
+
+    def _meant(self, anchor: str, position: Position) -> Scalar:
+        """What an alias stands for, where aliases are followed and it is text or a number."""
+        known = (self._anchors or {}).get(anchor)
+        if known is None:
+            self._complain("alias", position, f"alias *{anchor[:40]}")
+            return Scalar(position, "", "alias")
+        return Scalar(position, known.value, known.type)
 
     def _start(self, node: Sequence | Mapping) -> None:
         if len(self._open) >= MOST_LEVELS:

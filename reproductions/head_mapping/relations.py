@@ -6,27 +6,17 @@ model only where its tokenizer makes one token of each word, written as inside a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
+from reproductions.common.errors import UserError
+from reproductions.common.schema import Loaded, load
 
 FOLDER = Path(__file__).with_name("relations")
 CATEGORIES = ("algorithmic", "knowledge", "linguistic", "translation")
-FIELDS = {
-    "title": str,
-    "category": str,
-    "prompt": str,
-    "shots": list,
-    "top_k": int,
-    "origin": str,
-    "licence": str,
-    "pairs": str,
-}
 ARROW = " -> "
 
 Tokenizer = Callable[..., Any]  # tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -126,80 +116,36 @@ def _unknown(name: str, names: list[str]) -> str:
     return f"there is no relation {name!r}: {hint}"
 
 
-@dataclass(frozen=True)
-class _File:
-    """The text of one file, to say at which line something is wrong."""
-
-    path: Path
-    text: str
-
-    def error(self, problem: str, *, key: str = "", offset: int = 0) -> RelationError:
-        """An error at the line of a key, or `offset` lines below it; at the first line where the key is not there."""
-        start = re.search(rf"^{re.escape(key)}\s*:", self.text, re.MULTILINE) if key else None
-        line = (self.text.count("\n", 0, start.start()) if start else 0) + 1 + offset
-        return RelationError(f"{self.path}:{line}: {problem}")
-
-
 def _load(path: Path) -> Relation:
-    file = _File(path, path.read_text(encoding="utf-8"))
-    fields = _fields(file)
-    pairs = _pairs(fields["pairs"], file)
-    relation = Relation(**{**fields, "name": path.stem, "shots": tuple(fields["shots"]), "pairs": pairs})
-    _check(relation, file)
-    return relation
-
-
-def _fields(file: _File) -> dict[str, Any]:
-    """The file's keys: exactly those of `FIELDS`, each of its type."""
-    fields = _mapping(file)
-    for key in FIELDS:
-        if key not in fields:
-            raise file.error(f"the key '{key}' is missing: a relation has {', '.join(FIELDS)}")
-    for key, value in fields.items():
-        if key not in FIELDS:
-            raise file.error(f"unknown key '{key}': a relation has {', '.join(FIELDS)}", key=str(key))
-        if type(value) is not FIELDS[key]:
-            raise file.error(f"'{key}' is {value!r}, but must be of type {FIELDS[key].__name__}", key=key)
-    return fields
-
-
-def _mapping(file: _File) -> dict[Any, Any]:
     try:
-        content = yaml.safe_load(file.text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line if error.problem_mark else 0
-        raise file.error(f"not YAML: {error.problem}", offset=line) from None
-    if not isinstance(content, dict):
-        raise file.error(f"a relation is a mapping with the keys {', '.join(FIELDS)}")
-    return content
+        file = load(path, "relation")
+        fields = file.content
+        pairs = _pairs(fields["pairs"], file)
+        _check(fields["prompt"], fields["shots"], pairs, file)
+    except UserError as error:
+        raise RelationError(str(error)) from error
+    return Relation(**{**fields, "name": path.stem, "shots": tuple(fields["shots"]), "pairs": pairs})
 
 
-def _pairs(block: str, file: _File) -> tuple[tuple[str, str], ...]:
+def _pairs(block: str, file: Loaded) -> tuple[tuple[str, str], ...]:
     """The lines `source -> target` of a text block, each source once."""
     targets: dict[str, str] = {}
-    for offset, line in enumerate(block.splitlines(), start=1):
+    for number, line in enumerate(block.splitlines(), start=1):
         source, _, target = (part.strip() for part in line.partition(ARROW))
         if not source or not target or ARROW in target:
-            raise file.error(f"'{line}' is not a line 'source -> target'", key="pairs", offset=offset)
+            raise file.error(f"{line!r} is not a line 'source -> target'", "pairs", below=number)
         if source in targets:
-            raise file.error(f"'{source}' is a source for the second time", key="pairs", offset=offset)
+            raise file.error(f"{source!r} is a source for the second time", "pairs", below=number)
         targets[source] = target
-    if not targets:
-        raise file.error("there are no pairs", key="pairs")
     return tuple(targets.items())
 
 
-def _check(relation: Relation, file: _File) -> None:
+def _check(prompt: str, shots: Sequence[str], pairs: Sequence[tuple[str, str]], file: Loaded) -> None:
     """What must hold between a relation's fields."""
-    if relation.category not in CATEGORIES:
-        known = ", ".join(CATEGORIES)
-        raise file.error(f"unknown category '{relation.category}': the categories are {known}", key="category")
-    if relation.top_k < 1:
-        raise file.error(f"'top_k' is {relation.top_k}, but must be 1 or more", key="top_k")
-    if relation.prompt.count("{}") != 1 or " {}" not in relation.prompt or relation.prompt != relation.prompt.strip():
+    if prompt.count("{}") != 1 or " {}" not in prompt or prompt != prompt.strip():
         problem = "must contain {} once, after a space, and must not begin or end with one"
-        raise file.error(f"the prompt '{relation.prompt}' {problem}", key="prompt")
-    sources = {source for source, _ in relation.pairs}
-    for shot in relation.shots:
+        raise file.error(f"the prompt {prompt!r} {problem}", "prompt")
+    sources = {source for source, _ in pairs}
+    for place, shot in enumerate(shots):
         if shot not in sources:
-            raise file.error(f"the shot {shot!r} is not a source of the relation", key="shots")
+            raise file.error(f"the shot {shot!r} is not a source of the relation", "shots", place)

@@ -85,7 +85,7 @@ def test_text_is_read_as_the_declared_type(schema: Schema, name: str, text: str,
 def test_a_wrong_value_says_what_it_must_be_and_what_was_given(schema: Schema, name: str, text: str) -> None:
     with pytest.raises(UserError) as refusal:
         _values(schema, **{name: text})
-    assert str(refusal.value) == f"{name} must be {schema.parameters[name]}, not {text[:80]!r}"
+    assert str(refusal.value).startswith(f"{name} must be {schema.parameters[name]}, not {text[:80]!r}")
 
 
 def test_a_list_may_be_empty_where_a_profile_leaves_it_so(tmp_path: Path) -> None:
@@ -123,19 +123,28 @@ def test_models_are_the_listed_ones_or_any_of_the_hub(schema: Schema) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("quick: 20", "quick: 20.0", "n_tosses: 20.0 is not an int from 10 to 1000"),
+        ("quick: 20", "quick: 20.0", "4:60: n_tosses: 20.0 is not an int from 10 to 1000"),
         ("quick: 20", "quick: 5", "n_tosses: 5 is not an int"),
         ("quick: 20", "quick: true", "n_tosses: True is not an int"),
         ("quick: 0.9", "quick: 1e-3", "bias: '1e-3' is not a float"),  # YAML 1.1 reads it as text
         ("quick: penny", "quick: crown", "coin: 'crown' is not text"),
         ("quick: [0, 1, 2]", "quick: 3", "seeds: 3 is not a comma-separated list"),
-        ("type: bool", "type: flag", "unknown type 'flag'"),
-        ("minimum: 10", "min: 10", "unknown key min"),
+        ("type: bool", "type: flag", "'flag' is none of int, float"),
+        ("minimum: 10", "min: 10", "'min': did you mean minimum?"),
+        ("minimum: 10", "minimum: 2000", "4:34: n_tosses: its minimum lies above its maximum"),
+        ("minimum: 10", "minimum: few", "`parameters.n_tosses.minimum` must be a number"),
+        ("{type: bool, ", "{type: bool, minimum: 0, ", "spin: bool has no minimum or maximum"),
+        ("choices: [penny, guilder]", "choices: [penny, 5]", "coin: the choice 5 is no str"),
         ("  n_tosses:", "  nTosses:", "'nTosses' cannot name a parameter"),
         ("  n_tosses:", "  out:", "'out' cannot name a parameter"),
-        ("quick: 20, ", "", "'quick' is missing"),
-        ("deadline: {quick: 60,", "deadline: {", "'quick' is missing"),
-        ("models: [smollm2-135m, gemma3-270m]", "models: []", "names no model"),
+        ("  bias:", "  n_tosses:", "5:3: 'n_tosses' stands here for the second time, after line 4"),
+        ("quick: 20, ", "", "4:13: `parameters.n_tosses` has no `quick`"),
+        ("deadline: {quick: 60,", "deadline: {", "`deadline` has no `quick`"),
+        ("quick: 60", "quick: soon", "`deadline.quick` must be a number"),
+        ("models: [smollm2-135m, gemma3-270m]", "models: []", "`models` is empty"),
+        ("models: [smollm2-135m, gemma3-270m]", "models: smollm2-135m", "2:9: `models` must be a list"),
+        ("models: [smollm2-135m, gemma3-270m]", "models: [smollm2-135m, smollm2-135m]", "the same thing twice"),
+        ("models:", "modles:", "'modles': did you mean models?"),
     ],
 )
 def test_a_faulty_schema_is_named(old: str, new: str, why: str, tmp_path: Path) -> None:
@@ -147,6 +156,22 @@ def test_a_faulty_schema_is_named(old: str, new: str, why: str, tmp_path: Path) 
         load_schema(path)
     assert str(path) in str(refusal.value)
     assert why in str(refusal.value)
+
+
+def test_choices_may_be_the_names_of_files(tmp_path: Path) -> None:
+    (tmp_path / "coins").mkdir()
+    for name in ("penny", "guilder", "florin"):
+        (tmp_path / "coins" / f"{name}.yml").touch()
+    path = tmp_path / "parameters.yml"
+    path.write_text(SCHEMA_FILE.read_text().replace("choices: [penny, guilder]", "choices_from: coins/*.yml"))
+    schema = load_schema(path)
+    assert schema.parameters["coin"].choices == ("florin", "guilder", "penny")
+    assert _values(schema, coin="florin")["coin"] == "florin"
+    with pytest.raises(UserError, match=r"must be text: florin, guilder, penny, not 'guildre': did you mean guilder\?"):
+        _values(schema, coin="guildre")
+    path.write_text(path.read_text().replace("coins/*.yml", "notes/*.yml"))
+    with pytest.raises(UserError, match="coin: there is no file notes"):
+        load_schema(path)
 
 
 def test_the_notebook_assigns_the_quick_profile_and_the_reserved_names(schema: Schema, tmp_path: Path) -> None:

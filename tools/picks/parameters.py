@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from picks.arguments import NAME, RESERVED
-from picks.files import load_yaml
 from reproductions.common.catalogue import HUB_NAME
 from reproductions.common.errors import UserError
+from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
 
 PROFILES = ("quick", "full")
+_PLAIN: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 Scalar = int | float | bool | str
 Value = Scalar | list[int] | list[str]
@@ -80,20 +81,13 @@ def load_schema(path: Path) -> Schema:
     """Read and check a `parameters.yml`.
 
     Raises:
-        UserError: with the file and the key that is wrong.
+        UserError: with file, line and column, what is wrong and how to mend it.
     """
-    content = load_yaml(path)
-    try:
-        parameters = {name: _spec(name, fields) for name, fields in content["parameters"].items()}
-        deadline = {profile: float(content["deadline"][profile]) for profile in PROFILES}
-        models = tuple(str(model) for model in content["models"])
-    except KeyError as error:
-        raise UserError(f"{path}: the key {error} is missing") from None
-    except (TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from None
-    if not models:
-        raise UserError(f"{path}: `models` names no model")
-    return Schema(parameters, models, deadline)
+    file = load(path, "parameters")
+    content = file.content
+    parameters = {name: _spec(name, fields, file) for name, fields in content["parameters"].items()}
+    deadline = {profile: float(content["deadline"][profile]) for profile in PROFILES}
+    return Schema(parameters, tuple(content["models"]), deadline)
 
 
 def resolve(schema: Schema, profile: str, given: Mapping[str, str], subject: str) -> dict[str, Parameter]:
@@ -159,22 +153,50 @@ def notebook_faults(schema: Schema, path: Path) -> list[str]:
     return missing + surplus + differing
 
 
-def _spec(name: str, fields: Mapping[str, Any]) -> Spec:
+def _spec(name: str, fields: Mapping[str, Any], file: Loaded) -> Spec:
+    where = ("parameters", name)
     if not NAME.fullmatch(name) or name in RESERVED:
-        raise ValueError(f"{name!r} cannot name a parameter")
-    if unknown := fields.keys() - {"type", "help", "minimum", "maximum", "choices", *PROFILES}:
-        raise ValueError(f"{name}: unknown key {', '.join(sorted(unknown))}")
-    if fields["type"] not in {"int", "float", "bool", "str", "list[int]", "list[str]"}:
-        raise ValueError(f"{name}: unknown type {fields['type']!r}")
+        raise file.error(f"{name!r} cannot name a parameter", *where)
     limits = {"minimum": fields.get("minimum"), "maximum": fields.get("maximum")}
-    spec = Spec(name, fields["type"], {}, fields["help"], **limits, choices=tuple(fields.get("choices", ())))
-    return replace(spec, profiles={profile: _declared(spec, fields[profile]) for profile in PROFILES})
+    spec = Spec(name, fields["type"], {}, fields["help"], **limits, choices=_choices(name, fields, file))
+    _check_range(spec, file)
+    profiles = {}
+    for profile in PROFILES:
+        try:
+            profiles[profile] = _declared(spec, fields[profile])
+        except ValueError as error:
+            raise file.error(str(error), *where, profile) from None
+    return replace(spec, profiles=profiles)
+
+
+def _choices(name: str, fields: Mapping[str, Any], file: Loaded) -> tuple[Scalar, ...]:
+    """All values that there are: as listed, or the names of files beside it; none where every value may be given."""
+    pattern = fields.get("choices_from")
+    if pattern is None:
+        return tuple(fields.get("choices", ()))
+    found = sorted(path.stem for path in file.document.path.parent.glob(pattern))
+    if not found or "choices" in fields:
+        why = "both `choices` and `choices_from` are given" if found else f"there is no file {pattern}"
+        raise file.error(f"{name}: {why}", "parameters", name, "choices_from")
+    return tuple(found)
+
+
+def _check_range(spec: Spec, file: Loaded) -> None:
+    """Whether its limits and choices can be met at all."""
+    where = ("parameters", spec.name)
+    numbers = spec.element in {"int", "float"}
+    if not numbers and (spec.minimum is not None or spec.maximum is not None):
+        raise file.error(f"{spec.name}: {spec.element} has no minimum or maximum", *where)
+    if None not in (spec.minimum, spec.maximum) and spec.minimum > spec.maximum:  # type: ignore[operator]
+        raise file.error(f"{spec.name}: its minimum lies above its maximum", *where, "minimum")
+    if wrong := [choice for choice in spec.choices if type(choice) is not _PLAIN[spec.element]]:
+        raise file.error(f"{spec.name}: the choice {wrong[0]!r} is no {spec.element}", *where, "choices")
 
 
 def _declared(spec: Spec, value: Any) -> Value:
     """A value as YAML gave it: exactly of the declared type, except that an int may stand for a float."""
     items = value if spec.is_list else [value]
-    expected = {"int": int, "float": float, "bool": bool, "str": str}[spec.element]
+    expected = _PLAIN[spec.element]
     if spec.element == "float":
         items = [float(item) if type(item) is int else item for item in items]
     if not isinstance(items, list) or any(type(item) is not expected for item in items):
@@ -190,7 +212,9 @@ def _read(spec: Spec, text: str) -> Value:
     try:
         return _checked(spec, [_READERS[spec.element](part) for part in parts], text)
     except ValueError:
-        raise UserError(f"{spec.name} must be {spec}, not {text[:80]!r}") from None
+        wrong = [part for part in parts if spec.choices and part not in map(str, spec.choices)]
+        hint = did_you_mean(wrong[0][:80], map(str, spec.choices)) if wrong else ""
+        raise UserError(f"{spec.name} must be {spec}, not {text[:80]!r}{hint}") from None
 
 
 def _checked(spec: Spec, items: list[Any], given: Any) -> Value:

@@ -12,24 +12,24 @@ from tests.fixtures import house
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "papers"
 TAGS = Path(__file__).parents[3] / "papers" / "_tags.yml"
-RESULTS = "results"
+REPRODUCTION = "reproduction"
 ENTRY = FIXTURES / "valid" / "unreadable" / "2501.01234.yml"  # a full entry without a fault
 
 
 def build(folder: Path, fixture: Path | None = None) -> Path:
     """A base with the entries of a fixture, the tags of this repository, and the reproduction of the test house.
 
-    A folder `results` of the fixture holds records of that reproduction.
+    A folder `reproduction` of the fixture goes over that reproduction's.
     """
     root = house.build(folder)
     shutil.rmtree(root / "papers")
     (root / "papers").mkdir()
     shutil.copy(TAGS, root / "papers")
     if fixture:
-        kept_apart = shutil.ignore_patterns(RESULTS)
+        kept_apart = shutil.ignore_patterns(REPRODUCTION)
         shutil.copytree(fixture, root / "papers", symlinks=True, dirs_exist_ok=True, ignore=kept_apart)
-        if (fixture / RESULTS).is_dir():
-            shutil.copytree(fixture / RESULTS, root / "reproductions" / house.NAME / RESULTS)
+        if (fixture / REPRODUCTION).is_dir():
+            shutil.copytree(fixture / REPRODUCTION, root / "reproductions" / house.NAME, dirs_exist_ok=True)
     return root
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from picks.check.base import Base, Entry, read
-from picks.check.faults import ENTRY_RULES, FILE_RULES, Fault, Finding, Rule, rules
+from picks.check.faults import ENTRY_RULES, FILE_RULES, Fault, Finding, Rule, display, rules
 from picks.papers import TAGS
 from reproductions.common.documents import Document, Mapping
-from reproductions.common.quoting import printable
 
 MOST_ALIKE = 50  # faults of one rule in one file that are told one by one
 
@@ -56,8 +55,3 @@ def _told(rule: Rule, path: str, findings: list[Finding]) -> Iterator[Fault]:
         yield rule.fault(path, finding)
     if left := findings[MOST_ALIKE:]:
         yield rule.fault(path, Finding(left[0].position, f"and {len(left)} more such faults from here on"))
-
-
-def display(path: Path) -> str:
-    """A path as the user would type it, with nothing in it that a terminal would obey."""
-    return printable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

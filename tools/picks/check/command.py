@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from picks.check.checker import check, display, files_in, is_checked
-from picks.check.faults import rules
+from picks.check.checker import check, files_in, is_checked
+from picks.check.faults import display, rules
 from picks.check.pages import page
 from picks.check.reporters import REPORTERS, errors
 from picks.parser import Parser

@@ -18,6 +18,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reproductions.common.documents import Document, Position
@@ -34,11 +35,15 @@ _DOCSTRING = re.compile(r"(?P<what>.+?)\n\nWhy: (?P<why>.+?)\nMend: (?P<mend>.+?
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found: where, what, and how to mend it where the rule's own advice does not do."""
+    """What a rule found: where, what, and how to mend it where the rule's own advice does not do.
+
+    path: the file that it was found in, where it is not the one that is being checked.
+    """
 
     position: Position
     what: str
     mend: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -52,6 +57,11 @@ class Fault:
     level: str
     why: str
     mend: str
+
+
+def display(path: Path) -> str:
+    """A path as the user would type it, with nothing in it that a terminal would obey."""
+    return printable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 FileCheck = Callable[[Document], Iterator[Finding]]
@@ -73,7 +83,8 @@ class Rule:
     def fault(self, path: str, finding: Finding) -> Fault:
         """A finding, with what the rule says about all of its kind."""
         what, mend = printable(finding.what), printable(finding.mend or self.mend)
-        return Fault(path, finding.position, self.id, what, self.level, self.why, mend)
+        place = display(finding.path) if finding.path else path
+        return Fault(place, finding.position, self.id, what, self.level, self.why, mend)
 
 
 FILE_RULES: dict[Rule, FileCheck] = {}

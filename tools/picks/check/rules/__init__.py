@@ -1,17 +1,18 @@
 """The rules, by what they look at. To import this package is to register all of them.
 
-files       the bytes: size, encoding, characters that hide
-syntax      YAML itself: what does not parse, and what an entry has no use for
-traps       values that YAML reads as something else than was meant
-shape       keys and values against papers/_schema.json
-names       the file's name against what the file says
-duplicates  the same paper twice
-people      the list of authors
-dates       published and picked
-links       links and threads
-relations   tags, other papers, reproductions
-prose       summary, why and title
-copies      words shared with another entry
+files          the bytes: size, encoding, characters that hide
+syntax         YAML itself: what does not parse, and what an entry has no use for
+traps          values that YAML reads as something else than was meant
+shape          keys and values against papers/_schema.json
+names          the file's name against what the file says
+duplicates     the same paper twice
+people         the list of authors
+dates          published and picked
+links          links and threads
+relations      tags, other papers, its reproduction
+reproductions  the files of a reproduction
+prose          summary, why and title
+copies         words shared with another entry
 """
 
 from picks.check.rules import (
@@ -24,6 +25,7 @@ from picks.check.rules import (
     people,
     prose,
     relations,
+    reproductions,
     shape,
     syntax,
     traps,
@@ -39,6 +41,7 @@ __all__ = [
     "people",
     "prose",
     "relations",
+    "reproductions",
     "shape",
     "syntax",
     "traps",

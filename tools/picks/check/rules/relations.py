@@ -10,7 +10,6 @@ from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
 from picks.check.rules.dates import span
 from reproductions.common.documents import Scalar
-from reproductions.common.errors import UserError
 from reproductions.common.quoting import shown
 from reproductions.common.suggest import did_you_mean
 
@@ -146,32 +145,6 @@ def unnamed_reproduction(entry: Entry, base: Base) -> Iterator[Finding]:
         node = entry.document.node("reproduction")
         if paper == entry.id and node is None:
             yield Finding(entry.document.position("not_reproduced"), f"reproductions/{folder} reproduces this paper")
-
-
-@entry_rule(HINT)
-def stale_results(entry: Entry, base: Base) -> Iterator[Finding]:
-    """Results were recorded with code, data, parameters or packages that have changed since.
-
-    Why: what the page shows may not be what today's code finds.
-    Mend: run the quick profile with `--record`; where it finds what it found before, it vouches for the full one too.
-    """
-    named = entry.text("reproduction")
-    if named and base.reproductions.get(named.value) == entry.id:
-        for stem, why in _stale(base, named.value):
-            yield Finding(named.position, f"results/{stem} is stale: {why}")
-
-
-def _stale(base: Base, name: str) -> Iterator[tuple[str, str]]:
-    """The file names of a reproduction's stale records, and why they are; what cannot be read is another's to say."""
-    from picks.record import recorded_runs  # slow to import, and most entries have no reproduction
-    from picks.reproductions import find
-    from picks.staleness import why_stale
-
-    with suppress(UserError):
-        reproduction = find(base.root, name)
-        for path, record in recorded_runs(reproduction):
-            if why := why_stale(reproduction, record):
-                yield path.name, why
 
 
 def _way(base: Base, start: str, goal: str) -> list[str]:
