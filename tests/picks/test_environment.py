@@ -398,7 +398,8 @@ def pins() -> dict[str, str]:
 
 def test_the_lock_pins_every_direct_dependency() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    direct = settings["project"]["dependencies"] + settings["dependency-groups"]["dev"]
+    groups = [*settings["project"]["optional-dependencies"].values(), *settings["dependency-groups"].values()]
+    direct = [name for group in [settings["project"]["dependencies"], *groups] for name in group]
     names = {re.split(r"[^\w.-]", name)[0].lower().replace("_", "-") for name in direct}
     assert names <= pins().keys()
     assert pins()["torch"] == "2.13.0"

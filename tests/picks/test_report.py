@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 from rich.console import Console
 
 from picks.report import show_verdicts
@@ -21,7 +21,7 @@ SENTENCE = "Coins that are tossed by hand fall on the side that faced upwards mo
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Claims:
     path = tmp_path_factory.mktemp("claims") / "claims.yml"
     content = {"paper": "2501.00002", "metrics": mini_site.METRICS, "claims": mini_site.claims(SENTENCE)}
-    path.write_text(yaml.safe_dump(content), encoding="utf8")
+    path.write_text(json.dumps(content), encoding="utf8")
     return load_claims(path)
 
 

@@ -73,7 +73,7 @@ def test_a_claim_whose_check_has_changed_since_is_known(root: Path, tmp_path: Pa
     content = yaml.safe_load(path.read_text(encoding="utf8"))
     content["claims"][0] |= {"null": 0.4, "statement": "Another claim."}
     content["claims"][1] |= {"scale": "another remark", "statement": "Today's wording."}
-    path.write_text(yaml.safe_dump(content), encoding="utf8")
+    path.write_text(json.dumps(content), encoding="utf8")
     run = load_reproduced(reproductions.find(copy, NAME)).runs[0]
     assert [finding.id for finding in run.findings if finding.reworded] == ["C1"]
     shown = {finding.id: finding.claim for finding in run.findings}

@@ -1,0 +1,93 @@
+"""The examples for people who import a method: as written, from a wheel of the project, on tiny models."""
+
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import reproductions.feature_flow
+import reproductions.head_mapping
+import reproductions.output_centric
+from picks.environment import ROOT
+
+PAGE = (ROOT / "site" / "pages" / "methods.md").read_text(encoding="utf8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PACKAGES = (reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric)
+
+# A tiny GPT-2 whose tokenizer knows each capital as one word, instead of the real one.
+MODEL = """
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from reproductions.head_mapping import load_relations
+
+words = {word for pair in load_relations(["country_capital"])["country_capital"].pairs for word in pair}
+names = {word: place for place, word in enumerate(["<end>", *sorted(words)])}
+split = Tokenizer(models.WordLevel(names, unk_token="<end>"))
+split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, unk_token="<end>", eos_token="<end>", pad_token="<end>")
+torch.manual_seed(0)
+config = GPT2Config(n_embd=24, n_layer=2, n_head=4, n_positions=32, vocab_size=len(names), attn_implementation="eager")
+tiny = TransformerBridge.boot_transformers("gpt2", hf_model=GPT2LMHeadModel(config).eval(), tokenizer=tokenizer)
+TransformerBridge.boot_transformers = lambda name: tiny
+W_dec_before, W_dec_after, directions_of_mine = torch.randn(9, 24), torch.randn(7, 24), torch.randn(3, 24)
+"""
+CHECKS = (
+    """
+assert scores.shape == (1, 2, 4) and (scores >= 0).all() and (scores <= 1).all()
+assert len(pairs) > 20
+""",
+    """
+assert matches.source.shape == (7,) and (matches.best <= 1.0001).all()
+""",
+    """
+assert len(words) == 20 and ends.bottom.shape == (3, 20)
+""",
+)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what `pip install .` puts beside the packages that it needs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_wheel_holds_methods_with_their_data_and_no_results(installed: Path) -> None:
+    there = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    for needed in ("models.yml", "common/held_out.jsonl", "common/schemas/claims.json", "head_mapping/method.py"):
+        assert f"reproductions/{needed}" in there
+    assert any(path.endswith("relations/country_capital.yml") for path in there)
+    assert not [path for path in there if "/results/" in path or path.endswith((".ipynb", ".pyc"))]
+
+
+def test_the_documented_lines_run_where_only_the_wheel_is(installed: Path, tmp_path: Path) -> None:
+    first, second, third = EXAMPLES
+    third = third.replace("vocab_proj(model, directions,", "vocab_proj(model, directions_of_mine,")
+    parts = zip((first, second, third), CHECKS, strict=True)
+    program = MODEL + "".join(example + check for example, check in parts)
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(installed)!r})\n{program}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__.rpartition(".")[2])
+def test_a_package_shows_the_same_lines_and_exports_what_they_use(package) -> None:
+    lines = textwrap.dedent(re.search(r"\n\n((?:    .*\n)+)", inspect.getdoc(package) + "\n")[1]).splitlines()
+    examples = "\n".join(EXAMPLES)
+    for line in lines:
+        assert line.partition("  #")[0] in examples
+    assert all(hasattr(package, name) for name in package.__all__)
+    used = re.search(rf"from {package.__name__} import (.*)", examples)[1].split(", ")
+    assert set(used) <= set(package.__all__)
