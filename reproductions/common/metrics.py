@@ -151,6 +151,8 @@ def gap_interval(one: Metric, other: Metric) -> Interval:
             for x, y in ((one.units, other.units), (one.against, other.against))
         )
         return stats.difference_interval(units, against) if against else stats.mean_interval(units)
+    if one.kind == other.kind == SHARE:
+        return stats.share_difference_interval(*((round(metric.units[0]), metric.n) for metric in (one, other)))
     return stats.difference_interval(_cases(one), _cases(other))
 
 

@@ -56,6 +56,26 @@ def test_the_interval_of_a_share_is_the_exact_one():
     assert all(map(math.isnan, stats.share_interval(0, 0)))
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "interval"),
+    [((56, 70), (48, 80), (0.0524, 0.3339)), ((9, 10), (3, 10), (0.1705, 0.8090)), ((10, 10), (0, 10), (0.6075, 1.0))],
+)
+def test_a_difference_of_shares_is_newcombes(a, b, interval):
+    """Examples that Newcombe (1998) gives for his method 10."""
+    assert stats.share_difference_interval(a, b) == pytest.approx(interval, abs=1e-4)
+    low, high = interval
+    assert stats.share_difference_interval(b, a) == pytest.approx((-high, -low), abs=1e-4)
+
+
+@pytest.mark.parametrize(("p", "q"), [(0.95, 0.8), (0.5, 0.45), (0.99, 0.99)])
+def test_the_interval_of_a_difference_of_shares_covers_it_as_often_as_it_says(p, q):
+    def draw(source):
+        return (int(source.binomial(16, p)), 16), (int(source.binomial(26, q)), 26)
+
+    assert covered(draw, p - q, stats.share_difference_interval) >= 0.93
+    assert all(map(math.isnan, stats.share_difference_interval((0, 0), (1, 2))))
+
+
 def test_numbers_that_could_not_be_computed_are_left_out():
     assert stats.nan_mean([1.0, math.nan, 3.0]) == 2.0
     assert math.isnan(stats.nan_mean([math.nan]))

@@ -55,6 +55,13 @@ def test_the_claimed_side_holds():
     assert found.p_value < 0.001
 
 
+def test_a_share_of_all_is_not_certain_beside_a_control_that_does_it_too():
+    claim = replace(CLAIM, null=0.5, paper=replace(AUTHORS, effect=None, comparable=False))
+    found = judged(claim, r=share_of("r", 16, 16), shuffled=share_of("shuffled", 21, 26))
+    assert (found.verdict, found.reason) == (CANNOT_TELL, "the control does it too (0.81)")
+    assert judged(claim, r=share_of("r", 16, 16), shuffled=share_of("shuffled", 14, 26)).verdict == HOLDS
+
+
 def test_short_of_the_authors_range_is_weaker_only_where_it_can_be_compared():
     assert judged(r=around("r", 0.4)).verdict == WEAKER
     assert judged(r=around("r", 0.68)).verdict == HOLDS  # the interval reaches into the authors' range
