@@ -24,7 +24,7 @@ from reproductions.common.files import sha256
 
 PACKAGE = "reproductions"
 LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches a model, whose bytes are pinned
-    {"cards", "claims", "figures", "files", "numbers", "plots", "progress", "quiet", "report", "usage", "verdicts"}
+    {"claims", "figures", "files", "numbers", "plots", "progress", "quiet", "report", "usage", "verdicts"}
     | {"fetch", "hub", "store", "wheels"}
 )
 NOT_DATA = frozenset({"claims.yml", "parameters.yml", "notebook.ipynb"})
