@@ -266,6 +266,22 @@ def test_what_changed_makes_records_stale_and_a_quick_run_that_finds_the_same_vo
     assert _listed(root, capsys)["full"]["stale"]
 
 
+def test_a_list_names_what_changed_in_full(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "reproductions/coin_flips/a_module_with_a_name_that_is_longer_than_its_column.py"
+    _commit(root)
+    assert main(["coin_flips", "--record"], root) == 0
+    (root / name).write_text("X = 1")
+    _rewrite_notebook(root, "import random", f"import random\nfrom reproductions.coin_flips import {Path(name).stem}")
+    monkeypatch.setenv("COLUMNS", "80")
+    capsys.readouterr()
+    assert main(["--list"], root) == 0
+    listed = capsys.readouterr().out
+    assert "…" not in listed
+    assert name in "".join(listed.split())
+
+
 def test_a_quick_run_does_not_vouch_for_other_parameters(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _commit(root)
     for profile in ("quick", "full"):

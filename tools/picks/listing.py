@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from picks.judgements import judgements
@@ -34,7 +34,8 @@ def _print_entries(console: Console, entries: Iterable[Mapping[str, Any]]) -> No
         console.print("there is nothing to run yet")
     for entry in entries:
         console.print(Text.assemble((entry["name"], "bold"), f"  {entry['paper']}  {entry['title']}"))
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        columns = [Column(overflow="fold") for _ in range(4)]  # a name cut short tells nothing
+        table = Table(*columns, box=None, show_header=False, padding=(0, 2, 0, 2))
         for run in entry["runs"]:
             table.add_row(run["model"], run["profile"], _duration(run), _found(run))
         console.print(table)
