@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from picks.launch import threads
+from picks.run.launch import threads
 
 BUSY = 3  # processes that compute without end
 MOST = 3.0  # times as long; fair shares are 2.5 for two threads on two processors
@@ -49,7 +49,7 @@ def fair_ratio() -> float:
 def _timed(label: str, arguments: list[str]) -> float:
     """Wall seconds of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "picks.repro", *arguments, "--json", "--out", str(Path(folder) / "run")]
+        command = [sys.executable, "-m", "picks.run", *arguments, "--json", "--out", str(Path(folder) / "run")]
         wall, cpu = time.monotonic(), _cpu_s()
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         wall, cpu = time.monotonic() - wall, _cpu_s() - cpu

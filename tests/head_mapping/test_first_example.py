@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from picks.repro import ROOT
+from picks.run.command import ROOT
 from reproductions.head_mapping.method import Heads
 from tests.head_mapping.planted import SENTENCES, WRONG, planted_model, prediction
 

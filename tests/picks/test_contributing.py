@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from picks.repro import ROOT
+from picks.run.command import ROOT
 from reproductions.common.claims import load_claims
 from reproductions.common.schema import SCHEMAS
 

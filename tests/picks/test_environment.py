@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTER = (
     "repro",
     "picks/__init__.py",
-    "picks/arguments.py",
+    "picks/run/__init__.py",
+    "picks/run/arguments.py",
     "picks/parser.py",
     "picks/environment.py",
     "picks/installation.py",
@@ -135,7 +136,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name in STARTER:
         (project.root / "tools" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "tools" / name, project.root / "tools" / name)
-    (project.root / "tools" / "picks" / "repro.py").write_text(COMMAND)
+    (project.root / "tools" / "picks" / "run" / "__main__.py").write_text(COMMAND)
     project.lock("# no package\n")
     (project.shelf / "source" / "fabricated-1.0").mkdir(parents=True)
     (project.shelf / "source" / "fabricated-1.0" / "backend.py").write_text(BACKEND)
@@ -385,7 +386,7 @@ def test_bad_input_and_help_answer_before_there_is_an_environment(project: Proje
 
 
 def test_a_ready_environment_leaves_the_budget_to_the_command(project: Project) -> None:
-    direct = [str(project.python), "-m", "picks.repro"]
+    direct = [str(project.python), "-m", "picks.run"]
     alone = fastest(lambda: subprocess.run(direct, check=True, capture_output=True), computing)
     assert fastest(project.start, computing) - alone < 0.1
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from picks.repro import ROOT
+from picks.run.command import ROOT
 from reproductions.common.verdicts import VERDICTS
 
 FORMER = ("partially reproduced", "not reproduced", "inconclusive")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from picks.repro import ROOT
-from picks.reproductions import load_all
+from picks.run.command import ROOT
+from picks.run.reproductions import load_all
 from reproductions.common.claims import ABOVE, ARITHMETIC, BELOW, PAPER, WITHIN, Claim, load_claims
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.verdicts import NEGATIVE, POSITIVE, judge_claim

@@ -8,12 +8,12 @@ from datetime import date
 
 import pytest
 
-from picks import record, repro
-from picks.due import Budget, Due, in_turn
-from picks.parameters import load_schema, notebook_faults
-from picks.repro import ROOT
-from picks.reproductions import Reproduction, load_all
-from picks.staleness import why_stale
+from picks.run import command, record
+from picks.run.command import ROOT
+from picks.run.due import Budget, Due, in_turn
+from picks.run.parameters import load_schema, notebook_faults
+from picks.run.reproductions import Reproduction, load_all
+from picks.run.staleness import why_stale
 from reproductions.common.claims import load_claims
 from reproductions.common.steps import NAME
 from tests.conftest import BUDGET
@@ -88,7 +88,7 @@ def test_the_quick_profile_finds_what_was_recorded(due, budget, tmp_path):
         pytest.skip(f"{due.name} was {word} run again: the time for notebooks is spent ({BUDGET} gives more)")
     begun = time.monotonic()
     reproduction = REPRODUCTIONS[due.name]
-    assert repro.main([reproduction.name, "--out", str(tmp_path / "run"), "--json"]) == 0
+    assert command.main([reproduction.name, "--out", str(tmp_path / "run"), "--json"]) == 0
     budget.pay(due, time.monotonic() - begun)
     found = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf8"))
     recorded = record.recorded(reproduction, found["model"]["name"], "quick")

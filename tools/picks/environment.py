@@ -14,7 +14,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "stamp"
 MODULES = {
-    "repro": "picks.repro",
+    "repro": "picks.run",
     "check": "picks.check",
     "add": "picks.add",
     "export": "picks.exports",
@@ -41,7 +41,7 @@ def prepare(command: str, arguments: list[str]) -> None:
     """Make the environment, once the command line is known to be worth it."""
     sys.path.insert(0, str(ROOT / "tools"))
     if command == "repro":
-        from picks.arguments import parse
+        from picks.run.arguments import parse
 
         parse(arguments)
     from picks.installation import InstallationError, ensure

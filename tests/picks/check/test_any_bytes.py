@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picks.check.faults import Fault, rules
+from picks.check.faults import Fault
 from picks.check.reporters import REPORTERS
+from picks.check.rules import rules
 from picks.papers import load_paper
 from reproductions.common.errors import UserError
 from tests.picks.check import shelf

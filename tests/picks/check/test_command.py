@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from picks.check.command import main
-from picks.check.faults import rules
+from picks.check.rules import rules
 from tests.picks.check import shelf
 
 Captured = pytest.CaptureFixture[str]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from picks.check.faults import ENTRY_RULES, ERROR, FILE_RULES, HINT, rules
+from picks.check.faults import ERROR, HINT
+from picks.check.rules import ENTRY_RULES, FILE_RULES, rules
 from tests.picks.check import shelf
 
 ALSO = {"same-id": {"file-name"}}  # one folder cannot hold the same id twice under two right names

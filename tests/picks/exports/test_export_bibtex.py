@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from picks.add.bibtex import people, read
 from picks.add.diff import changes
 from picks.add.entry_file import EntryFile
+from picks.bibliography.latex import decode
+from picks.bibliography.names import given_first, take_apart
 from picks.exports import Citation, bibtex, cite
 from picks.ids import arxiv_name
-from picks.latex import decode
-from picks.names import given_first, take_apart
 from tests.picks.exports.sample import REAL, ROOT, paper, real
 
 TEXT = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" -'`{}\\$&%#_~^\"@,="), max_size=40)

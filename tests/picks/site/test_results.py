@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from picks import reproductions
+from picks.run import reproductions
 from picks.site.results import load_reproduced
 from reproductions.common.errors import UserError
 from tests.fixtures.mini_site import NAME

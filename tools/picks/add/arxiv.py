@@ -13,11 +13,11 @@ import arxiv
 import requests
 from requests.adapters import HTTPAdapter
 
-from picks import venues
 from picks.add.facts import Facts, links_of
+from picks.bibliography import venues
+from picks.bibliography.latex import decode
 from picks.identifiers import doi, paper_id
 from picks.ids import arxiv_name
-from picks.latex import decode
 from reproductions.common.errors import UserError
 
 PAUSE, RETRIES, PATIENCE, PAGE = 3.0, 3, 30.0, 100

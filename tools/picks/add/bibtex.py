@@ -13,12 +13,12 @@ from datetime import date
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from picks import venues
 from picks.add.facts import Facts, links_of
+from picks.bibliography import venues
+from picks.bibliography.latex import decode
+from picks.bibliography.names import given_first
 from picks.identifiers import anthology_id, doi, paper_id
 from picks.ids import is_arxiv
-from picks.latex import decode
-from picks.names import given_first
 from reproductions.common.documents import BIDIRECTIONAL, CONTROL, position_of
 from reproductions.common.errors import UserError
 from reproductions.common.quoting import shown

@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 
-from picks import venues
 from picks.add.entry_file import EntryFile, Plain
 from picks.add.facts import Facts
 from picks.add.layout import Value
-from picks.names import take_apart
+from picks.bibliography import venues
+from picks.bibliography.names import take_apart
 
 
 def updated(entry: EntryFile, facts: Facts) -> EntryFile:

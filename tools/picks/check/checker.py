@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from picks.check.base import Base, Entry, read
-from picks.check.faults import ENTRY_RULES, FILE_RULES, Fault, Finding, Rule, display, rules
+from picks.check.faults import Fault, Finding, Rule, display
+from picks.check.rules import ENTRY_RULES, FILE_RULES
 from picks.papers import TAGS
 from reproductions.common.documents import Document, Mapping
 
@@ -25,7 +26,6 @@ def is_checked(path: Path) -> bool:
 
 def check(root: Path, paths: Iterable[Path]) -> list[Fault]:
     """The faults of some files, sorted; all other entries are read as well, for the rules that compare."""
-    rules()
     folder = root / "papers"
     wanted = {_place(path): path for path in paths}
     around = {_place(path): path for path in files_in(folder)} if folder.is_dir() else {}

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from picks.check.checker import check, files_in, is_checked
-from picks.check.faults import display, rules
+from picks.check.faults import display
 from picks.check.pages import page
 from picks.check.reporters import REPORTERS, errors
+from picks.check.rules import rules
 from picks.parser import Parser
 from reproductions.common.suggest import did_you_mean
 

@@ -111,13 +111,6 @@ def entry_rule(level: str) -> Callable[[EntryCheck], EntryCheck]:
     return register
 
 
-def rules() -> dict[str, Rule]:
-    """All rules by id."""
-    import picks.check.rules  # noqa: F401  (its modules register themselves)
-
-    return {rule.id: rule for rule in sorted([*FILE_RULES, *ENTRY_RULES], key=lambda rule: rule.id)}
-
-
 def _rule(check: FileCheck | EntryCheck, level: str) -> Rule:
     said = _DOCSTRING.fullmatch(inspect.cleandoc(check.__doc__ or ""))
     if said is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from picks.check.faults import ERROR, Rule, rules
+from picks.check.faults import ERROR, Rule
+from picks.check.rules import rules
 
 _LEVELS = {ERROR: "An error: the check fails.", "hint": "A hint: the check passes all the same."}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from picks.bibliography.latex import encode
+from picks.bibliography.names import Name
 from picks.exports.citation import Citation
-from picks.latex import encode
-from picks.names import Name
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 

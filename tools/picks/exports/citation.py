@@ -10,9 +10,9 @@ from datetime import date
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from picks import venues
+from picks.bibliography import venues
+from picks.bibliography.names import Name, take_apart
 from picks.ids import arxiv_name
-from picks.names import Name, take_apart
 from picks.papers import Paper
 
 ARXIV_DOI = "10.48550/arxiv."

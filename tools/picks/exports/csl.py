@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from picks.bibliography.names import Name
 from picks.exports.citation import Citation
-from picks.names import Name
 
 
 def write(citations: Sequence[Citation]) -> str:

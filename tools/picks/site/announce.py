@@ -7,7 +7,7 @@ from pathlib import Path
 
 from picks import identifiers
 from picks.papers import Paper, load_paper, paper_ids
-from picks.reproductions import ONE_DIGIT_OFF
+from picks.run.reproductions import ONE_DIGIT_OFF
 from picks.site.formats import et_al, link_label, listed
 from picks.site.markup import https
 from reproductions.common.errors import UserError

@@ -9,9 +9,9 @@ from datetime import date
 from itertools import accumulate
 from pathlib import Path
 
-from picks import reproductions
 from picks.exports import Citation, cite
 from picks.papers import Paper, load_papers, load_tags
+from picks.run import reproductions
 from picks.site.addresses import slug
 from picks.site.formats import day
 from picks.site.related import Related, related_papers

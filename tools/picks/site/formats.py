@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from picks.judgements import found as added_up
+from picks.run.judgements import found as added_up
 from picks.site.results import Run
 from reproductions.common import numbers
 from reproductions.common.verdicts import Judgement, in_words

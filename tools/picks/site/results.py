@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from picks.judgements import judgements
-from picks.record import recorded_runs
-from picks.reproductions import Reproduction
-from picks.staleness import why_stale
+from picks.run.judgements import judgements
+from picks.run.record import recorded_runs
+from picks.run.reproductions import Reproduction
+from picks.run.staleness import why_stale
 from reproductions.common.claims import BEFORE, OURS, Claim, ClaimError, Claims, MetricSpec, load_claims
 from reproductions.common.errors import UserError
 from reproductions.common.metrics import Metric

@@ -15,6 +15,7 @@ prose          summary, why and title
 copies         words shared with another entry
 """
 
+from picks.check.faults import ENTRY_RULES, FILE_RULES, Rule
 from picks.check.rules import (
     copies,
     dates,
@@ -32,6 +33,8 @@ from picks.check.rules import (
 )
 
 __all__ = [
+    "ENTRY_RULES",
+    "FILE_RULES",
     "copies",
     "dates",
     "duplicates",
@@ -42,7 +45,13 @@ __all__ = [
     "prose",
     "relations",
     "reproductions",
+    "rules",
     "shape",
     "syntax",
     "traps",
 ]
+
+
+def rules() -> dict[str, Rule]:
+    """All rules by id."""
+    return {rule.id: rule for rule in sorted([*FILE_RULES, *ENTRY_RULES], key=lambda rule: rule.id)}

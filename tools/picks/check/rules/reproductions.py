@@ -44,9 +44,9 @@ def stale_results(entry: Entry, base: Base) -> Iterator[Finding]:
 
 def _stale(base: Base, name: str) -> Iterator[tuple[str, str]]:
     """The file names of a reproduction's stale records, and why they are; what cannot be read is another's to say."""
-    from picks.record import recorded_runs  # slow to import, and most entries have no reproduction
-    from picks.reproductions import find
-    from picks.staleness import why_stale
+    from picks.run.record import recorded_runs  # slow to import, and most entries have no reproduction
+    from picks.run.reproductions import find
+    from picks.run.staleness import why_stale
 
     with suppress(UserError):
         reproduction = find(base.root, name)
@@ -64,7 +64,7 @@ def _folder(entry: Entry, base: Base) -> Iterator[Path]:
 
 def _misfits(folder: Path) -> Iterator[tuple[Path, Misfit]]:
     """What is wrong with each file."""
-    from picks.parameters import load_schema  # slow to import, and most entries have no reproduction
+    from picks.run.parameters import load_schema  # slow to import, and most entries have no reproduction
     from reproductions.common.claims import load_claims
 
     files: list[tuple[Path, Callable[[Path], Any]]] = [

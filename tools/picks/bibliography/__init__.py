@@ -1,0 +1,1 @@
+"""Names, venues and signs as bibliographies write them."""

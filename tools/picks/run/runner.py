@@ -1,0 +1,148 @@
+"""One run: one notebook, one kernel, one run directory, one record.
+
+A run directory with `results.json` in it is complete; nothing else is. That file is written last, by rename.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from picks.run.continuation import Attempt
+from picks.run.plan import Plan
+from picks.run.progress import PlainProgress
+from picks.run.record import build_record
+from picks.run.state import COMPLETE, ERROR, Ending, RunState
+from reproductions.common.catalogue import ModelCard
+from reproductions.common.claims import ClaimError
+from reproductions.common.errors import UserError
+from reproductions.common.files import write_json
+
+REPORTED_LIMIT = 4 * 2**20  # bytes; what a notebook reports are numbers, not arrays
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, where it lies, what is kept to go on with it, and its record if it is complete."""
+
+    ending: Ending
+    folder: Path
+    state: RunState
+    record: dict[str, Any] | None = None
+
+
+def run(plan: Plan, attempt: Attempt, progress: PlainProgress, cpu_s: float | None = None) -> Outcome:
+    """Run a plan's notebook in the run directory of an attempt.
+
+    The model must be in the cache: a kernel has no business on the network.
+
+    Args:
+        plan: what to run.
+        attempt: where.
+        progress: told of every cell.
+        cpu_s: processor time of the recorded run, if there is one.
+    """
+    from picks.run.deadline import Limits
+    from picks.run.execution import execute  # slow to import; bad input is refused before
+
+    folder = attempt.folder
+    saved = sum(step.cpu_s for step in attempt.taken_over())
+    limits = Limits(plan.seconds, plan.end, None if cpu_s is None else cpu_s - saved)
+    state = RunState(folder / "state.json", started=attempt.started)
+    begun = time.monotonic()
+    ending = execute(
+        plan.reproduction.notebook,
+        plan.injected(folder),
+        folder=folder,
+        root=plan.root,
+        state=state,
+        progress=progress,
+        limits=limits,
+    )
+    record = None
+    if ending.state == COMPLETE:
+        try:
+            record = _record(plan, attempt, time.monotonic() - begun)
+        except (UserError, ClaimError) as error:
+            ending = Ending(ERROR, 4, str(error))
+    state.finish(ending)
+    if record is not None:
+        write_json(folder / "results.json", record)
+        attempt.clear()
+    return Outcome(ending, folder, state, record)
+
+
+def fetch_model(card: ModelCard) -> None:
+    """Make sure that the model is in the cache, in a process of its own: this one never imports torch.
+
+    Raises:
+        UserError: it is not to be had; the process has said why.
+    """
+    command = [sys.executable, "-m", "reproductions.common.fetch", card.name]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False, cwd=Path(__file__).parents[3]).returncode:
+        raise UserError(f"the model {card.name} is not to be had; nothing was run")
+
+
+def make_folder(root: Path, reproduction: str, model: str, profile: str) -> Path:
+    """A fresh run directory `runs/<reproduction>/<model>/<time>-<profile>-<hex>`.
+
+    Raises:
+        UserError: a link leads out of `runs/`.
+    """
+    runs = root / "runs"
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = runs / reproduction / model / f"{stamp}-{profile}-{secrets.token_hex(2)}"
+    if not folder.resolve().is_relative_to(runs.resolve()):
+        raise UserError(f"{folder} leads out of {runs}; remove the link, or name a folder with --out")
+    folder.mkdir(parents=True)
+    return folder.resolve()
+
+
+def take_folder(out: Path) -> Path:
+    """The run directory that the user names, made if need be.
+
+    Raises:
+        UserError: there is something in it, or it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        occupied = any(out.iterdir())
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be a run directory: {error.strerror}") from None
+    if occupied:
+        raise UserError(f"--out {out}: is not empty; a run never writes over another")
+    return out.resolve()
+
+
+def _record(plan: Plan, attempt: Attempt, wall_s: float) -> dict[str, Any]:
+    """The record of a run; one that was gone on with took what its last attempt and the steps taken over took."""
+    reported, taken_over = _reported(attempt.folder), attempt.taken_over()
+    if taken_over:
+        used = reported.setdefault("environment", {})
+        used["cpu_s"] = round((used.get("cpu_s") or 0.0) + sum(step.cpu_s for step in taken_over), 1)
+    wall_s += sum(step.wall_s for step in taken_over)
+    record = build_record(plan, attempt.folder, reported, attempt.started, wall_s)
+    record["provenance"]["continued"] = attempt.number
+    return record
+
+
+def _reported(folder: Path) -> dict[str, Any]:
+    path = folder / "reported.json"
+    if not path.is_file():
+        raise UserError("the notebook ran to its end without report.finish(): it has reported nothing")
+    if path.stat().st_size > REPORTED_LIMIT:
+        raise UserError(f"{path.name} is larger than {REPORTED_LIMIT // 2**20} MB; put arrays in report.data()")
+    try:
+        reported = json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise UserError(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(reported, dict):
+        raise UserError(f"{path.name} is not what report.finish() writes")
+    return reported
