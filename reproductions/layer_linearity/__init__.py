@@ -1,0 +1,13 @@
+"""How linear is each block of a transformer? (Razzhigaev et al., arXiv 2405.12250)
+
+On a model and texts of your own, more than a few thousand tokens of them:
+
+    model = TransformerBridge.boot_transformers("gpt2")
+    tokens = first_tokens(model, in_turns(held_out()))  # [texts, 128]
+    found = measure(Blocks(model, tokens), tokens[24:], tokens[:24])  # fitted on some, scored on others
+    table(found, "linearity_without_residual").mean(1)  # of each block
+"""
+
+from reproductions.layer_linearity.method import Blocks, LinearMap, Rows, first_tokens, fit, in_turns, measure, table
+
+__all__ = ["Blocks", "LinearMap", "Rows", "first_tokens", "fit", "in_turns", "measure", "table"]

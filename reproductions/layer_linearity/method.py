@@ -1,0 +1,301 @@
+"""How linear are a transformer's blocks? (Razzhigaev et al., arXiv 2405.12250)
+
+X and Y are the states before and after a block, a row for each token, centred. The paper's score (section 3.1) is
+
+    L = 1 - min over A of ||X A - Y||^2 / ||Y||^2                                     (with the residual stream),
+
+and the same for U = Y - X, what the block adds (without it). We fit U, and Y = X + U follows. So both scores have one
+error, and with r = ||U||^2 / ||Y||^2, the update's share of the variance,
+
+    1 - L_with = r (1 - L_without):
+
+whatever a block does, it scores high with the residual stream if it adds little. A mere copy of X scores 1 - r.
+
+A is fitted on some texts, by ridge regression whose strength these texts choose, and scored on others. Position 0, the
+same in all texts, is left out, and so are sinks: tokens whose norm before or after the block is above three times the
+median, which can hold half of the variance in one dimension.
+
+Shapes: N texts of T positions, n tokens that count, d = d_model, L blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, zip_longest
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from scipy.stats import rankdata, zscore
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from reproductions.common.activations import BATCH, norm_limit
+from reproductions.common.edits import unembed
+from reproductions.common.held_out import Excerpt
+from reproductions.common.metrics import Metric, mean_of
+from reproductions.common.text import sequences
+
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, in units of the mean eigenvalue of X'X
+
+CURVES = {
+    "linearity_with_residual": "with the residual stream",
+    "linearity_without_residual": "without it: what the block adds",
+    "copy_score": "a scaled copy of the input",
+    "linearity_with_residual_dealt": "with it, updates dealt to other tokens",
+}
+
+Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
+
+
+def in_turns(excerpts: Sequence[Excerpt], shortest: int = 1500) -> list[Excerpt]:
+    """Excerpts of at least so many characters, one of each source after the other."""
+    by_source: dict[str, list[Excerpt]] = {}
+    for excerpt in excerpts:
+        if len(excerpt.text) >= shortest:
+            by_source.setdefault(excerpt.source, []).append(excerpt)
+    return [excerpt for turn in zip_longest(*by_source.values()) for excerpt in turn if excerpt]
+
+
+def first_tokens(model: Any, excerpts: Sequence[Excerpt]) -> Tensor:
+    """The first 128 tokens of each excerpt, [N, 128], the tokenizer's first special token in front."""
+    return torch.cat([sequences(model, [excerpt.text])[:1] for excerpt in excerpts]).to(model.W_E.device)
+
+
+class Blocks:
+    """A model's blocks one by one, on any states [batch, T, d]; T is that of `tokens` [batch, T].
+
+    first: what each block leaves at position 0 [1, 1, d], which sees only itself and is alike in all texts.
+    """
+
+    def __init__(self, model: Any, tokens: Tensor) -> None:
+        self.model = model
+        self._calls: list[tuple[Any, ...]] = []
+        hooks = [block.register_forward_pre_hook(self._keep, with_kwargs=True) for block in model.blocks]
+        model.original_model.base_model(tokens[:1], use_cache=False)
+        for hook in hooks:
+            hook.remove()
+        self.first = [y[:, :1] for y in self.states(tokens[:1])][1:]
+
+    def _keep(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """What a block is given beside states: masks and positions, which fit any batch."""
+        self._calls.append((args[1:], {key: value for key, value in kwargs.items() if key != "hidden_states"}))
+
+    @torch.no_grad()
+    def run(self, block: int, x: Tensor) -> Tensor:
+        """The states after a block, for those before it."""
+        args, kwargs = self._calls[block]
+        found = [self.model.blocks[block](rows, *args, **kwargs) for rows in x.split(BATCH)]
+        return torch.cat([rows[0] if isinstance(rows, tuple) else rows for rows in found])
+
+    def states(self, tokens: Tensor) -> Iterator[Tensor]:
+        """The states before the first block, and after each."""
+        yield (x := self.model(tokens, stop_at_layer=0))
+        for block in range(len(self._calls)):
+            yield (x := self.run(block, x))
+
+    @torch.no_grad()
+    def losses(self, tokens: Tensor, x: Tensor, start: int, updates: Mapping[int, Update]) -> Tensor:
+        """Cross-entropy in nats a token over the second half of each text, [N], from the states x before `start`.
+
+        In some blocks an update takes the place of the block's own, at every position but the first.
+        """
+        for block in range(start, len(self._calls)):
+            if block in updates:
+                rest = x[:, 1:] + updates[block](x[:, 1:])
+                x = torch.cat([self.first[block].expand(len(x), -1, -1), rest], dim=1)
+            else:
+                x = self.run(block, x)
+        half = tokens.shape[1] // 2
+        logits = (unembed(self.model, self.model.ln_final(rows[None, half:-1]))[0] for rows in x)  # one text at a time
+        return torch.stack([cross_entropy(*text) for text in zip(logits, tokens[:, half + 1 :], strict=True)])
+
+    def costs(self, tokens: Tensor, variants: Sequence[Mapping[int, Update]]) -> Tensor:
+        """What is added to the losses where updates replace the blocks' own, for each variant: [variants, N]."""
+        before = list(self.states(tokens))
+        found = [self.losses(tokens, before[min(updates)], min(updates), updates) for updates in variants]
+        return torch.stack(found) - self.losses(tokens, before[-1], len(self._calls), {})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a block reads and what it adds, x and u [n, d], at tokens of the texts [n]."""
+
+    x: Tensor
+    u: Tensor
+    text: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, limits: tuple[float, float]) -> Rows:
+        """From states [N, T, d]: the tokens behind the first whose norms before and after are within the limits."""
+        x, y = x[:, 1:], y[:, 1:]
+        kept = (x.norm(dim=-1) <= limits[0]) & (y.norm(dim=-1) <= limits[1])
+        return cls(x[kept], (y - x)[kept], kept.nonzero()[:, 0])
+
+    def dealt(self) -> Rows:
+        """The null: the updates of each text dealt anew among its tokens."""
+        shuffled = self.text.cpu() + torch.rand(len(self.text), generator=torch.Generator().manual_seed(0))
+        return replace(self, u=self.u[shuffled.argsort().to(self.u.device)])
+
+    def planted(self) -> Rows:
+        """The oracle: updates that are a random linear map of what the block reads, about as long as that is."""
+        A = torch.randn(2 * self.x.shape[1:], generator=torch.Generator().manual_seed(0)).to(self.x)
+        return replace(self, u=self.x @ A / len(A) ** 0.5)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sums of squares over the tokens of each text [N] of values [n, d]."""
+        squares = values.square().sum(-1).double()
+        return squares.new_zeros(int(self.text.max()) + 1).index_add(0, self.text, squares)
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """u = mean_u + (x - mean_x) A."""
+
+    A: Tensor
+    mean_x: Tensor
+    mean_u: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The update of states [..., d]."""
+        return self.mean_u + (x - self.mean_x) @ self.A
+
+
+def fit(rows: Rows) -> list[LinearMap]:
+    """Maps from states to updates: by ridge regression, by plain least squares, and the best scaled copy.
+
+    Each strength of the ridge is tried on one random half of the texts, fitted on the other; the best is fitted on all.
+    """
+    means = rows.x.mean(0), rows.u.mean(0)
+    x, u = (rows.x - means[0]).double(), (rows.u - means[1]).double()
+    order = torch.randperm(int(rows.text.max()) + 1, generator=torch.Generator().manual_seed(0))
+    half = (order % 2 == 1).to(x.device)[rows.text]
+    (xx, xu), (other_xx, other_xu) = ((x[part].mT @ x[part], x[part].mT @ u[part]) for part in (half, ~half))
+
+    def error(strength: float) -> float:  # ||X A - U||^2 - ||U||^2 in the other half
+        A = ridge(xx, xu, strength)
+        return float(((other_xx @ A - 2 * other_xu) * A).sum())
+
+    both = xx + other_xx, xu + other_xu
+    scaled = both[1].trace() / both[0].trace() * torch.eye(len(xx)).to(xx)
+    found = ridge(*both, min(STRENGTHS, key=error)), ridge(*both, 0.0), scaled
+    return [LinearMap(A.to(rows.x), *means) for A in found]
+
+
+def ridge(xx: Tensor, xu: Tensor, strength: float) -> Tensor:
+    """(X'X + strength tr(X'X) / d)^-1 X'U, [d, d]."""
+    penalty = strength * xx.trace() / len(xx) * torch.eye(len(xx)).to(xx)
+    return torch.linalg.solve(xx + penalty, xu)
+
+
+def scores(rows: Rows, linear: LinearMap, suffix: str = "") -> dict[str, Tensor]:
+    """The linearity score of each text [N] with and without the residual stream, and how far they lie apart."""
+    error = rows.sums(rows.u - linear(rows.x))
+    with_residual = 1 - error / rows.sums(rows.x + rows.u - linear.mean_x - linear.mean_u)
+    without = 1 - error / rows.sums(rows.u - linear.mean_u)
+    found = {"linearity_with_residual": with_residual, "linearity_without_residual": without}
+    return {key + suffix: value for key, value in (found | {"residual_gap": with_residual - without}).items()}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block's linear map, that of updates dealt anew, and the metrics of each text [N]."""
+
+    linear: LinearMap
+    dealt: LinearMap
+    values: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, fitted: Rows, held_out: Rows) -> Block:
+        """Fit on some texts and score on others; `in_sample`, on the same ones by least squares, as the authors do."""
+        maps, values = {}, {"norm_ratio": (held_out.sums(held_out.u) / held_out.sums(held_out.x + held_out.u)).sqrt()}
+        for name, train, test in (("", fitted, held_out), ("_dealt", fitted.dealt(), held_out.dealt())):
+            maps[name], exact, copied = fit(train)
+            values |= scores(test, maps[name], name) | scores(train, exact, f"_in_sample{name}")
+            values[f"copy_score{name}"] = scores(test, copied)["linearity_with_residual"]
+            values[f"copy_gain{name}"] = values[f"linearity_with_residual{name}"] - values[f"copy_score{name}"]
+        return cls(maps[""], maps["_dealt"], values)
+
+
+def measure(blocks: Blocks, fitted: Tensor, held_out: Tensor, outlier: float = 1.0) -> list[Block]:
+    """All blocks, from tokens [N, T] of some texts and of others; `outlier` times the usual norm counts as a sink."""
+    found = []
+    for (x, y), (z, w) in zip(pairwise(blocks.states(fitted)), pairwise(blocks.states(held_out)), strict=True):
+        limits = outlier * norm_limit(x[:, 1:]), outlier * norm_limit(y[:, 1:])
+        train, test = Rows.of(x, y, limits), Rows.of(z, w, limits)
+        found.append(Block.of(train, test))
+        if len(found) == len(blocks.first) // 2:
+            found[-1].values.update(scores(test.planted(), fit(train.planted())[0], "_planted"))
+    return found
+
+
+def most_linear(found: Sequence[Block]) -> list[int]:
+    """The quarter of the blocks that score highest on the fitted texts."""
+    score = [float(block.values["linearity_with_residual_in_sample"].mean()) for block in found]
+    return sorted(range(len(found)), key=lambda block: -score[block])[: len(found) // 4]
+
+
+def table(found: Sequence[Block], name: str) -> Tensor:
+    """A metric's values [L, N], of the blocks that have it."""
+    return torch.stack([block.values[name] for block in found if name in block.values])
+
+
+def agreement(a: Tensor, b: Tensor) -> Tensor:
+    """Products of standardised ranks of two lists [L]; their mean is Spearman's rank correlation."""
+    x, y = (torch.from_numpy(zscore(rankdata(values.cpu()))) for values in (a, b))
+    return x * y
+
+
+def metrics(found: Sequence[Block], single: Mapping[str, Tensor], together: Mapping[str, Tensor]) -> list[Metric]:
+    """All numbers: means over texts of the means over blocks, and rank correlations over blocks.
+
+    single: the costs of one block, "linear" and "removed" [L, N]; together: of many, these and "dealt" [N].
+    """
+    cheap, cheap_removed = (-single[name].mean(1) for name in ("linear", "removed"))
+    score, copied = (table(found, name).mean(1) for name in ("linearity_with_residual", "copy_score"))
+    units = {name: table(found, name).mean(0) for name in {key: 0 for block in found for key in block.values}}
+    units |= {
+        "cost": together["linear"],
+        "cost_removed": together["removed"],
+        "cost_dealt": together["dealt"],
+        "replacement_gain": together["removed"] - together["linear"],
+        "replacement_gain_dealt": together["removed"] - together["dealt"],
+        "replacement_gain_single": (single["removed"] - single["linear"])[most_linear(found)].mean(0),
+        "choice": agreement(score, cheap),
+        "choice_removed": agreement(score, cheap_removed),
+        "choice_over_copy": agreement(score, cheap) - agreement(copied, cheap),
+        "choice_reliability": agreement(single["linear"][:, ::2].mean(1), single["linear"][:, 1::2].mean(1)),
+    }
+    return [mean_of(name, values.tolist()) for name, values in units.items()]
+
+
+def draw(found: Sequence[Block], single: Mapping[str, Tensor]) -> Figure:
+    """Scores by block, and what replacing a block costs against how far it is from linear."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+    for name, words in CURVES.items():
+        left.plot(table(found, name).mean(1).cpu(), marker=".", label=words)
+    left.set(xlabel="block", title="Linearity score, held out", ylim=(None, 1.02))
+    distance = 1 - table(found, "linearity_with_residual").mean(1).cpu()
+    for name, words in (("linear", "replaced by its linear map"), ("removed", "removed")):
+        right.scatter(distance, single[name].mean(1).cpu(), label=words, s=18)
+    right.set(xscale="log", yscale="symlog", xlabel="1 - linearity score with the residual stream")
+    right.set_title("Loss added, nats a token")
+    left.legend(fontsize=8)
+    right.legend(fontsize=8)
+    return figure
+
+
+def curves(found: Sequence[Block], sources: Sequence[str]) -> dict[str, Any]:
+    """The explorer's data: each curve by block, for all held-out texts and for those of each source."""
+    groups = {"all texts": list(range(len(sources)))}
+    groups |= {name: [place for place, own in enumerate(sources) if own == name] for name in dict.fromkeys(sources)}
+    series = [
+        {"name": words, "group": group, "values": table(found, name)[:, places].mean(1).tolist()}
+        for name, words in CURVES.items()
+        for group, places in groups.items()
+    ]
+    x, y = {"title": "block", "values": list(range(len(found)))}, {"title": "share of the variance, held out"}
+    about = "How much of what a block leaves, or adds, a linear map of its input predicts; a copy goes most of the way."
+    return {"title": "How linear is each block?", "about": about, "x": x, "y": y, "series": series}
