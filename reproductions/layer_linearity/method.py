@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
+from random import Random
 from typing import Any
 
 import torch
@@ -50,10 +51,10 @@ CURVES = {
 Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
 
 
-def in_turns(excerpts: Sequence[Excerpt], shortest: int = 1500) -> list[Excerpt]:
-    """Excerpts of at least so many characters, one of each source after the other."""
+def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 1500) -> list[Excerpt]:
+    """Excerpts of at least so many characters in random order, one of each source after the other."""
     by_source: dict[str, list[Excerpt]] = {}
-    for excerpt in excerpts:
+    for excerpt in Random(seed).sample(excerpts, len(excerpts)):
         if len(excerpt.text) >= shortest:
             by_source.setdefault(excerpt.source, []).append(excerpt)
     return [excerpt for turn in zip_longest(*by_source.values()) for excerpt in turn if excerpt]
@@ -248,38 +249,44 @@ def agreement(a: Tensor, b: Tensor) -> Tensor:
     return x * y
 
 
-def metrics(found: Sequence[Block], single: Mapping[str, Tensor], together: Mapping[str, Tensor]) -> list[Metric]:
-    """All numbers: means over texts of the means over blocks, and rank correlations over blocks.
+def score_metrics(found: Sequence[Block]) -> list[Metric]:
+    """Means over texts of the means over blocks."""
+    names = dict.fromkeys(name for block in found for name in block.values)
+    return [mean_of(name, table(found, name).mean(0).tolist()) for name in names]
 
-    single: the costs of one block, "linear" and "removed" [L, N]; together: of many, these and "dealt" [N].
+
+def cost_metrics(found: Sequence[Block], linear: Tensor, removed: Tensor, together: Tensor) -> list[Metric]:
+    """Means over texts, and rank correlations over blocks.
+
+    linear, removed: what replacing and removing single blocks costs [L, N]; together: what it costs to replace, to
+    remove, and to replace by the maps of dealt updates the most linear blocks at once [3, N].
     """
-    cheap, cheap_removed = (-single[name].mean(1) for name in ("linear", "removed"))
     score, copied = (table(found, name).mean(1) for name in ("linearity_with_residual", "copy_score"))
-    units = {name: table(found, name).mean(0) for name in {key: 0 for block in found for key in block.values}}
-    units |= {
-        "cost": together["linear"],
-        "cost_removed": together["removed"],
-        "cost_dealt": together["dealt"],
-        "replacement_gain": together["removed"] - together["linear"],
-        "replacement_gain_dealt": together["removed"] - together["dealt"],
-        "replacement_gain_single": (single["removed"] - single["linear"])[most_linear(found)].mean(0),
-        "choice": agreement(score, cheap),
-        "choice_removed": agreement(score, cheap_removed),
-        "choice_over_copy": agreement(score, cheap) - agreement(copied, cheap),
-        "choice_reliability": agreement(single["linear"][:, ::2].mean(1), single["linear"][:, 1::2].mean(1)),
+    choice = agreement(score, -linear.mean(1))
+    units = {
+        "cost": together[0],
+        "cost_removed": together[1],
+        "cost_dealt": together[2],
+        "replacement_gain": together[1] - together[0],
+        "replacement_gain_dealt": together[1] - together[2],
+        "replacement_gain_single": (removed - linear)[most_linear(found)].mean(0),
+        "choice": choice,
+        "choice_removed": agreement(score, -removed.mean(1)),
+        "choice_over_copy": choice - agreement(copied, -linear.mean(1)),
+        "choice_reliability": agreement(linear[:, ::2].mean(1), linear[:, 1::2].mean(1)),
     }
     return [mean_of(name, values.tolist()) for name, values in units.items()]
 
 
-def draw(found: Sequence[Block], single: Mapping[str, Tensor]) -> Figure:
+def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> Figure:
     """Scores by block, and what replacing a block costs against how far it is from linear."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
     for name, words in CURVES.items():
         left.plot(table(found, name).mean(1).cpu(), marker=".", label=words)
     left.set(xlabel="block", title="Linearity score, held out", ylim=(None, 1.02))
     distance = 1 - table(found, "linearity_with_residual").mean(1).cpu()
-    for name, words in (("linear", "replaced by its linear map"), ("removed", "removed")):
-        right.scatter(distance, single[name].mean(1).cpu(), label=words, s=18)
+    for cost, words in ((linear, "replaced by its linear map"), (removed, "removed")):
+        right.scatter(distance, cost.mean(1).cpu(), label=words, s=18)
     right.set(xscale="log", yscale="symlog", xlabel="1 - linearity score with the residual stream")
     right.set_title("Loss added, nats a token")
     left.legend(fontsize=8)
