@@ -44,10 +44,11 @@ SENTENCES = [
 ]  # fmt: skip
 SUMS = {"days": "day of the week", "months": "calendar"}  # section 5
 NEXT = [
-    "Today it is {{}}. The next {0} is", "The {0} after {{}} is", "After {{}} comes", "It was {{}}, and then came",
-    "The {0} that comes right after {{}} is", "If this {0} is {{}}, then the next {0} is", "When {{}} is over, it is",
-    "Last {0} was {{}}, so this {0} is", "One {0} after {{}} is", "First {{}}, then", "They came in {{}} and left in",
-    "The calendar says {{}}, and the page after it says",
+    "Today it is {{}}. Tomorrow it is", "This {0} is {{}}. The next {0} is", "They came in {{}} and left in",
+    "They came on {{}} and left on", "The {0}s in order are {{}},", "Say the {0}s in order: {{}},",
+    "After one comes two, after five comes six, and after {{}} comes", "one, two; five, six; {{}},",
+    "The first is {{}}, the second is", "Start with {{}}, then", "It was {{}}. A {0} later it was",
+    "one -> two, five -> six, {{}} ->", "The shop closes on {{}} and opens again on", "I was here in {{}} and again in",
 ]  # fmt: skip
 EARLY_LATE = ["very early on {}", "very late on {}", "morning on {}", "evening on {}"]  # section 5.3
 NEUTRAL = ["quite often on {}", "rather seldom on {}", "only on {}", "even on {}"]
@@ -115,7 +116,7 @@ def circularity(points: Tensor, orders: Tensor) -> Tensor:
 class Circle:
     """What half of the sentences shows once the other half has chosen; the known order is the first of N.
 
-    layer, axes [2, d]: the known order's block and plane; points [L, n, 2]: means in its best plane of each block;
+    layer: the known order's block; axes [L, 2, d], points [L, n, 2]: its plane of each block, and the means in it;
     by_layer [T, L]: C there; line [L]: what 95 % of the orders do not exceed in their own planes; null [N]: C of every
     order in its own block and plane; p: the share as round as the known one; margins [T]: C of that less what 95 % do
     not exceed; closing [T]: mean distance of words two places apart less that of last and first, in mean radii.
@@ -146,7 +147,7 @@ def search(states: Tensor, orders: Tensor) -> Circle:
     ring = points[:, best]
     two_apart, ends = (ring[:, 2:] - ring[:, :-2]).norm(dim=-1).mean(1), (ring[:, -1] - ring[:, 0]).norm(dim=-1)
     return Circle(
-        best, axes[best], points.mean(0), by_layer[..., 0], by_layer.mean(0).quantile(0.95, dim=1), null,
+        best, axes, points.mean(0), by_layer[..., 0], by_layer.mean(0).quantile(0.95, dim=1), null,
         p=float((null >= null[0]).float().mean()),
         margins=own[:, 0] - own.quantile(0.95, dim=1),
         closing=(two_apart - ends) / ring.norm(dim=-1).mean(1),
@@ -235,17 +236,15 @@ def moved(
 
 
 def turned(model: Any, circle: Circle) -> list[Metric]:
-    """By how many places weekdays turn: from early to late, between neutral phrases, and between their neighbours."""
-    points = [
-        project(word_states(model, RINGS["days"], own)[:, circle.layer], circle.axes) for own in (EARLY_LATE, NEUTRAL)
-    ]
-    usual = torch.view_as_complex(circle.points[circle.layer].contiguous())
-    place = (usual.roll(-1) * usual.conj()).imag.sum().sign() * len(usual) / (2 * math.pi)  # the calendar turns left
+    """By how many places weekdays turn from early to late, between neutral phrases, and from neighbour to neighbour."""
+    layer, days = round(30 / 32 * model.cfg.n_layers) - 1, RINGS["days"]  # the block as deep as the paper's
+    axes, usual = circle.axes[layer], torch.view_as_complex(circle.points[layer].contiguous())
+    points = [project(word_states(model, days, own)[:, layer], axes) for own in (EARLY_LATE, NEUTRAL)]
+    place = (usual.roll(-1) * usual.conj()).imag.sum().sign() * len(days) / (2 * math.pi)  # the calendar turns left
     pairs = {f"turned{kind}": (own[::2], own[1::2]) for kind, own in zip(("", "_neutral"), points, strict=True)}
     pairs["turned_neighbours"] = points[0].roll(1, 1), points[0].roll(-1, 1)
-    return [
-        mean_of(name, ((to * start.conj()).angle().mean(0) * place).tolist()) for name, (start, to) in pairs.items()
-    ]
+    places = {name: (to * start.conj()).angle().mean(0) * place for name, (start, to) in pairs.items()}
+    return [mean_of(name, own.tolist()) for name, own in places.items()]
 
 
 def moved_metrics(name: str, leads: Tensor, early: int) -> list[Metric]:
@@ -283,13 +282,13 @@ def draw(found: Mapping[str, Circle]) -> Figure:
     figure, rows = plt.subplots(len(found), 4, figsize=(12, 3 * len(found)))
     for (name, circle), panels in zip(found.items(), rows, strict=True):
         for panel, layer in zip(panels, (0, circle.layer, len(circle.points) - 1), strict=False):
-            x, y = circle.points[layer][[*range(len(RINGS[name])), 0]].T
+            x, y = circle.points[layer][[*range(circle.points.shape[1]), 0]].T
             panel.plot(x, y, "o-", markersize=4, linewidth=1)
-            for word, *at in zip(RINGS[name], x.tolist(), y.tolist(), strict=False):
+            for word, *at in zip((RINGS | {"numbers": NUMBERS})[name], x.tolist(), y.tolist(), strict=False):
                 panel.annotate(word[:3], at, xytext=(3, 3), textcoords="offset points", fontsize="small")
             panel.set(title=f"{name}, block {layer}", xticks=[], yticks=[], aspect="equal")
         panels[-1].hist(circle.null, bins=40)
         panels[-1].axvline(float(circle.null[0]), color="C1")
-        panels[-1].set(title=f"all orders and the calendar's, p = {circle.p:.1g}", xlabel="circularity", yticks=[])
+        panels[-1].set(title=f"all orders; line: p = {circle.p:.1g}", xlabel="circularity", yticks=[])
     figure.tight_layout()
     return figure
