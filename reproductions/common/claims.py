@@ -1,4 +1,4 @@
-"""Claims: what a paper says, and what a run would have to show; read from `claims.yml`, written before the run.
+"""Claims: what a paper says, and what a run would have to show; read from `reproduction.yml`, written before the run.
 
 How a claim is judged by what a run reports is in `verdicts`.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reproductions.common.declared import MetricSpec, declared
 from reproductions.common.errors import UserError
 from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
@@ -23,17 +24,6 @@ BEFORE = "before"
 
 class ClaimError(UserError, ValueError):
     """A claims file, or a metric reported for it, is not as it must be."""
-
-
-@dataclass(frozen=True)
-class MetricSpec:
-    """A metric declared before the run; `tolerance` is how far it may move from its record, and `why` says why."""
-
-    name: str
-    title: str
-    unit: str
-    tolerance: float | None
-    why: str
 
 
 @dataclass(frozen=True)
@@ -141,13 +131,13 @@ class Claims:
 
 
 def load_claims(path: Path) -> Claims:
-    """Read and check a `claims.yml`.
+    """Read and check what a `reproduction.yml` claims and declares.
 
     Raises:
         ClaimError: with file, line and column, what is wrong and how to mend it.
     """
     try:
-        return _ClaimsFile(load(path, "claims")).read()
+        return _ClaimsFile(load(path, "reproduction")).read()
     except ClaimError:
         raise
     except UserError as error:
@@ -159,24 +149,18 @@ TESTED_KEYS = ("metric", "null", "direction", "unit")
 
 @dataclass(frozen=True)
 class _ClaimsFile:
-    """One claims file of the right form: what must hold between its parts."""
+    """One file of the right form: what must hold between its parts."""
 
     file: Loaded
 
     def read(self) -> Claims:
         content = self.file.content
-        metrics = {name: self._metric(name, fields) for name, fields in content["metrics"].items()}
+        metrics = declared(self.file)
         claims = tuple(self._claim(index, fields, metrics) for index, fields in enumerate(content["claims"]))
         for index, claim in enumerate(claims):
             if claim.id in {other.id for other in claims[:index]}:
                 raise self.file.error(f"two claims have the same id {claim.id}; give each its own", "claims", index)
         return Claims(content["paper"], metrics, claims)
-
-    def _metric(self, name: str, fields: Mapping[str, Any]) -> MetricSpec:
-        if "tolerance" in fields and "why" not in fields:
-            what = f"the tolerance of {name} has no `why`; say what may move the number"
-            raise self.file.error(what, "metrics", name)
-        return MetricSpec(name, fields["title"], fields["unit"], fields.get("tolerance"), fields.get("why", ""))
 
     def _claim(self, index: int, fields: Mapping[str, Any], metrics: Mapping[str, MetricSpec]) -> Claim:
         where = ("claims", index)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reproductions.common.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +21,8 @@ CATEGORICAL = (
     "#66ccee",
     "#aa3377",
 )  # Tol's bright: safe for colour-blind eyes
+LIGHT, DARK = "light", "dark"
+MOST_POINTS = 3000  # that are drawn one by one
 THEMES = {
     "light": {"background": "#ffffff", "ink": "#24292f", "faint": "#c8ccd1"},
     "dark": {"background": "#1e2129", "ink": "#d9dee5", "faint": "#4a505a"},
@@ -36,8 +41,9 @@ def themed(theme: str) -> Iterator[None]:
         "axes.facecolor": colour["background"],
         "savefig.facecolor": colour["background"],
         "savefig.bbox": "tight",
-        "savefig.dpi": 130,
-        "figure.dpi": 100,
+        "savefig.dpi": 130,  # of the parts that are pictures
+        "svg.fonttype": "path",
+        "svg.hashsalt": "daily-picks",
         "text.color": colour["ink"],
         "axes.labelcolor": colour["ink"],
         "axes.edgecolor": colour["faint"],
@@ -56,11 +62,37 @@ def themed(theme: str) -> Iterator[None]:
         yield
 
 
-def save(draw: Callable[[], Figure], theme: str, path: Path) -> None:
-    """Draw a figure for "light" or "dark" pages into a file."""
+def save(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure as SVG, in the colours of light pages; `recoloured` makes the one for dark pages from it.
+
+    Letters are outlines, so that it looks the same everywhere; of more than a few thousand points a picture is made.
+    """
     from matplotlib import pyplot as plt
 
-    with themed(theme):
+    with themed(LIGHT):
         figure = draw()
-        figure.savefig(path, metadata={"Software": None})
+        _rasterise_clouds(figure)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
         plt.close(figure)
+    write_text(path, _plain(path.read_text(encoding="utf8")))
+
+
+def recoloured(svg: str, theme: str) -> str:
+    """A figure that was drawn for light pages, in the colours of a theme."""
+    for role, colour in THEMES[LIGHT].items():
+        svg = svg.replace(colour, THEMES[theme][role])
+    return svg
+
+
+def _rasterise_clouds(figure: Figure) -> None:
+    import numpy as np
+
+    for axes in figure.axes:
+        drawn = [(cloud, cloud.get_offsets()) for cloud in axes.collections]
+        for artist, points in [*drawn, *((line, line.get_xydata()) for line in axes.lines)]:
+            artist.set_rasterized(len(np.asarray(points)) > MOST_POINTS)
+
+
+def _plain(svg: str) -> str:
+    """Without what only other programs read: the document's type and its metadata, which name addresses."""
+    return re.sub(r"<!DOCTYPE.*?>|<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)

@@ -5,33 +5,40 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reproductions.common import numbers, plots
 from reproductions.common.claims import ClaimError, Claims
-from reproductions.common.files import sha256, write_json
+from reproductions.common.files import sha256, write_json, write_text
 from reproductions.common.metrics import Metric
 from reproductions.common.usage import cpu_seconds, peak_memory
 from reproductions.common.verdicts import Judgement, judge
 
 if TYPE_CHECKING:
-    from IPython.display import Image
+    from IPython.display import SVG, Markdown
     from matplotlib.figure import Figure
 
 Found = TypeVar("Found")
 
-FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|json)")
+FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|svg|json)")
+VERDICT_HEADER = ("", "claim", "paper", "has to be", "here", "control", "verdict", "why")
 
 
 class Report:
-    """Collects what a run found and writes it to `out`; with `out=""` to a fresh temporary folder."""
+    """Collects what a run found and writes it to `out`; with `out=""` to a fresh temporary folder.
 
-    def __init__(self, out: str, claims: Claims, profile: str = "quick") -> None:
+    machine: what is recorded of the machine that runs the model (`models.machine`).
+    What `show`, `table`, `figure`, `data` and `verdicts` return displays itself at the end of a cell.
+    """
+
+    def __init__(
+        self, out: str, claims: Claims, profile: str = "quick", machine: Mapping[str, Any] | None = None
+    ) -> None:
         self.folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="daily-picks-"))
         self.claims = claims
         self.profile = profile
+        self.machine = dict(machine or {})
         self.metrics: dict[str, Metric] = {}
         self._figures: list[dict[str, str]] = []
         self._data: list[dict[str, str]] = []
@@ -40,11 +47,11 @@ class Report:
         """Report numbers.
 
         Raises:
-            ClaimError: claims.yml does not declare a metric of this name.
+            ClaimError: reproduction.yml does not declare a metric of this name.
         """
         for metric in metrics:
             if metric.name not in self.claims.metrics:
-                raise ClaimError(f"the metric '{metric.name}' is not declared in claims.yml; declare it first")
+                raise ClaimError(f"the metric '{metric.name}' is not declared in reproduction.yml; declare it first")
             self.metrics[metric.name] = metric
 
     def step(self, name: str, compute: Callable[[], Found]) -> Found:
@@ -59,68 +66,86 @@ class Report:
 
         return steps(self.folder, computations)
 
-    def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Image:
-        """Draw and save a figure for dark and for light pages, with a text alternative; returns the light one."""
-        from IPython.display import Image
+    def show(self, *metrics: Metric) -> Markdown:
+        """Report numbers, and show them as a table.
 
-        from reproductions.common.workers import side_by_side  # brings torch
+        Raises:
+            ClaimError: reproduction.yml does not declare a metric of this name.
+        """
+        self.add(*metrics)
+        return self.table(("", "value", "95 % interval", "n", "unit"), map(self._row, metrics))
 
-        paths = {theme: self._path("figures", f"{name}.{theme}.png") for theme in plots.THEMES}
-        side_by_side([partial(plots.save, draw, theme, path) for theme, path in paths.items()])
-        self._figures += [
-            {"name": name, "theme": theme, "file": f"figures/{path.name}", "alt": alt, "sha256": sha256(path)}
-            for theme, path in paths.items()
-        ]
-        return Image(self.folder / "figures" / f"{name}.light.png", alt=alt)
+    def table(self, header: Iterable[object], rows: Iterable[Iterable[object]]) -> Markdown:
+        """Show a table."""
+        from IPython.display import Markdown
 
-    def data(self, name: str, content: Any) -> None:
-        """Save what an explorer on the site will draw as `data/<name>.json`."""
+        return Markdown(table(header, rows))
+
+    def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> SVG:
+        """Draw a figure, keep it as `figures/<name>.svg` with a text alternative, and show it."""
+        from IPython.display import SVG
+
+        path = self._path("figures", f"{name}.svg")
+        plots.save(draw, path)
+        self._figures.append({"name": name, "file": f"figures/{path.name}", "alt": alt, "sha256": sha256(path)})
+        return SVG(filename=path)
+
+    def data(self, name: str, content: Mapping[str, Any], kind: str) -> Markdown:
+        """Keep what an explorer on the site will draw as `data/<name>.json`.
+
+        kind: of explorer, `grid`, `cards`, `graph` or `curves`; the content is held against that kind's schema.
+
+        Raises:
+            ValueError: the content is not what an explorer of that kind draws.
+        """
+        from IPython.display import Markdown
+
+        from reproductions.common import explorers
+
         path = self._path("data", f"{name}.json")
-        write_json(path, content)
+        write_text(path, explorers.text(kind, content))
         self._data.append({"name": name, "file": f"data/{path.name}", "sha256": sha256(path)})
+        return Markdown(f"Kept for the explorer on the site: `{path.name}`, {path.stat().st_size / 1024:,.0f} KiB.")
 
-    def metric_table(self, names: Iterable[str]) -> str:
-        """Some of the reported numbers as a Markdown table."""
-        return table(("", "value", "95 % interval", "n", "unit"), [self._row(self.metrics[name]) for name in names])
+    def verdicts(self) -> Markdown:
+        """Judge every claim, write what was found, and show the verdicts; the last thing that a notebook does."""
+        return self.table(VERDICT_HEADER, map(_verdict_row, self.finish()))
 
-    def _row(self, metric: Metric) -> tuple[object, ...]:
-        spec, (value, interval) = self.claims.metrics[metric.name], numbers.with_interval(metric.value, metric.interval)
-        return spec.title, value, interval, metric.n, spec.unit
-
-    def verdict_table(self, judgements: Iterable[Judgement]) -> str:
-        """The verdicts as a Markdown table: what was claimed, what would have to be true, what was found, and why."""
-        rows = [
-            (
-                j.claim.id,
-                j.claim.statement,
-                j.claim.paper.value,
-                j.claim.sought if j.claim.metric else "-",
-                " ".join(numbers.with_interval(j.value, j.interval)),
-                numbers.number(j.control),
-                f"**{j.verdict}**" if j.verdict else "-",
-                j.reason,
-            )
-            for j in judgements
-        ]
-        return table(("", "claim", "paper", "has to be", "here", "control", "verdict", "why"), rows)
-
-    def finish(self, **environment: Any) -> tuple[Judgement, ...]:
-        """Write `reported.json` and return the verdicts; `environment` adds to what is recorded of the machine."""
+    def finish(self) -> tuple[Judgement, ...]:
+        """Write `reported.json` and return the verdicts."""
         judgements = judge(self.claims, self.metrics, self.profile)
         reported = {
             "metrics": [metric.to_json() for metric in self.metrics.values()],
             "figures": self._figures,
             "data": self._data,
-            "environment": {"cpu_s": round(cpu_seconds(), 1), "peak_memory_mib": peak_memory()} | environment,
+            "environment": {"cpu_s": round(cpu_seconds(), 1), "peak_memory_mib": peak_memory(), **self.machine},
         }
         write_json(self.folder / "reported.json", reported)
         return judgements
+
+    def _row(self, metric: Metric) -> tuple[object, ...]:
+        spec, (value, interval) = self.claims.metrics[metric.name], numbers.with_interval(metric.value, metric.interval)
+        return spec.title, value, interval, metric.n, spec.unit
 
     def _path(self, kind: str, file: str) -> Path:
         if not FILE.fullmatch(file):
             raise ValueError(f"{file!r} cannot name a file: use small letters, digits and underscores")
         (self.folder / kind).mkdir(parents=True, exist_ok=True)
         return self.folder / kind / file
+
+
+def _verdict_row(judgement: Judgement) -> tuple[object, ...]:
+    claim = judgement.claim
+    return (
+        claim.id,
+        claim.statement,
+        claim.paper.value,
+        claim.sought if claim.metric else "-",
+        " ".join(numbers.with_interval(judgement.value, judgement.interval)),
+        numbers.number(judgement.control),
+        f"**{judgement.verdict}**" if judgement.verdict else "-",
+        judgement.reason,
+    )
 
 
 def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:

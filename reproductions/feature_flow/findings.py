@@ -1,4 +1,4 @@
-"""From matches and removals to the numbers that `claims.yml` declares.
+"""From matches and removals to the numbers that `reproduction.yml` declares.
 
 The unit is the text: what a text says is the mean over its cases in each window, and then over the windows. No text is
 drawn twice. What steering does is in `steering_findings`, where the unit is the theme.

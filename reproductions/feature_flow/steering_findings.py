@@ -1,4 +1,4 @@
-"""From steered models to the numbers that `claims.yml` declares: claims C8 and C9. The unit is the theme."""
+"""From steered models to the numbers that `reproduction.yml` declares: claims C8 and C9. The unit is the theme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From hits to the numbers that `claims.yml` declares.
+"""From hits to the numbers that `reproduction.yml` declares.
 
 A relation is the unit wherever a statement is about relations; a layer where it is about the heads of a layer; a head
 where heads are counted. Every list over relations stands in the order of `Pairs.names`, with NaN where a relation could
@@ -266,35 +266,48 @@ def salience_metrics(found: Describability, gains: Sequence[float], n_layers: in
     ]
 
 
+MEASURES = {  # what the explorer shows of a head: how it was scored, and that in a word
+    "static": ("read from the parameters", "parameters"),
+    "suppression": ("suppressed, read from the parameters", "suppressed"),
+    "without_context": ("written when the model runs, without context", "runs"),
+    "with_context": ("written when the model runs, in context", "in context"),
+    "shuffled": ("control: answers shuffled", "control"),
+}
+
+
 def explorer(scores: Scores, relations: Mapping[str, Relation], decode: Sequence[str]) -> dict[str, Any]:
     """What a reader can explore: every head's score for every relation, static and dynamic, with example pairs."""
-    pairs = scores.pairs
-    dynamic = {context: scores.phi_dynamic(context=context).mean(0) for context in (False, True)}
+    without_context, with_context = (scores.phi_dynamic(context=context).mean(0) for context in (False, True))
+    every = (scores.phi(), scores.phi(SUPPRESSED), without_context, with_context, scores.phi_shuffled(0))
+    _, layers, heads = scores.phi().shape
     return {
-        "relations": [
+        "title": "Head map",
+        "about": "Every attention head of the model, layer by layer. Choose a relation to see which heads write its "
+        "answers, and point at a head to read its scores and examples.",
+        "rows": {"title": "layer", "names": list(range(layers))},
+        "columns": {"title": "head", "names": list(range(heads))},
+        "cell": {"one": "head", "many": "heads"},
+        "item": {"one": "relation", "many": "relations"},
+        "measures": [{"name": name, "title": title, "short": short} for name, (title, short) in MEASURES.items()],
+        "mark": {"from": IMPLEMENTS, "says": "the head implements it"},
+        "items": [
             {
                 "name": name,
                 "title": relation.title,
-                "category": relation.category,
-                "examples": _examples(pairs, index, decode),
-                "static": _rounded(scores.phi()[index]),
-                "suppression": _rounded(scores.phi(SUPPRESSED)[index]),
-                "shuffled": _rounded(scores.phi_shuffled(0)[index]),
-                "without_context": _rounded(dynamic[False][index]),
-                "with_context": _rounded(dynamic[True][index]),
+                "group": relation.category,
+                "examples": _examples(scores.pairs, index, decode),
+                "values": {key: _rounded(each[index]) for key, each in zip(MEASURES, every, strict=True)},
             }
             for index, (name, relation) in enumerate(relations.items())
         ],
-        "shape": {"layers": scores.phi().shape[1], "heads": scores.phi().shape[2]},
-        "implements": IMPLEMENTS,
     }
 
 
-def _examples(pairs: Pairs, index: int, decode: Sequence[str], most: int = 8) -> list[list[str]]:
+def _examples(pairs: Pairs, index: int, decode: Sequence[str], most: int = 8) -> list[str]:
     rows = (pairs.relation == index).nonzero().squeeze(1)[:most]
-    return [[decode[int(pairs.source[row])].strip(), decode[int(pairs.target[row])].strip()] for row in rows]
+    return [f"{decode[int(pairs.source[row])].strip()} → {decode[int(pairs.target[row])].strip()}" for row in rows]
 
 
 def _rounded(scores: Tensor) -> list[list[float]]:
     """Scores [L, H] with as many digits as a picture needs."""
-    return [[round(value, 3) for value in row] for row in scores.tolist()]
+    return [[round(value, 3) or 0 for value in row] for row in scores.tolist()]

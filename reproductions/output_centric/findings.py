@@ -1,4 +1,4 @@
-"""From scores of single features to the numbers that `claims.yml` declares.
+"""From scores of single features to the numbers that `reproduction.yml` declares.
 
 A feature is the unit. A seed draws features of its own, so that the values by seed are those of independent samples.
 """

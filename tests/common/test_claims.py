@@ -1,4 +1,4 @@
-"""A claims file is read whole, and its faults are named with their line."""
+"""What a reproduction claims is read whole, and its faults are named with their line."""
 
 import json
 import re
@@ -10,9 +10,12 @@ from reproductions.common.claims import Claim, ClaimError, load_claims
 
 FILE = """\
 paper: "2412.11965"
+models: [smollm2-135m]
+deadline: {quick: 60, full: 120}
+parameters: {}
 metrics:
-  r: {title: a correlation, unit: r}
-  shuffled: {title: its null, unit: r}
+  - unit: r
+    titles: {r: a correlation, shuffled: its null}
 claims:
   - id: C1
     kind: paper
@@ -39,7 +42,7 @@ claims:
 
 @pytest.fixture
 def path(tmp_path):
-    path = tmp_path / "claims.yml"
+    path = tmp_path / "reproduction.yml"
     path.write_text(FILE, encoding="utf8")
     return path
 
@@ -71,45 +74,43 @@ def test_what_has_to_be_true_is_said_in_a_few_words(path):
     ("before", "after", "line", "problem"),
     [
         ('paper: "2412.11965"', "paper: 2412.11965", 1, "`paper` must be text"),
-        ("    metric: r\n", "    metric: q\n", 11, "'q' is not among the declared metrics"),
+        ("    metric: r\n", "    metric: q\n", 14, "'q' is not among the declared metrics"),
         (
             "    control: shuffled\n",
             "    control: shufled\n",
-            15,
+            18,
             "'shufled' is not among the declared metrics: did",
         ),
-        ("{metric: r, above", "{metric: q, above", 16, "'q' is not among the declared metrics"),
-        ("{metric: shuffled, differs", "{metric: q, differs", 17, "'q' is not among the declared metrics"),
-        ("    scale: smaller\n", "", 6, "has no `scale`"),
-        ("    scale: smaller\n", "    scale: smaller\n    margin: 0.03\n", 19, "'margin'"),
-        ("    kind: paper\n", "    kind: theirs\n", 7, "'theirs' is none of paper, ours, arithmetic"),
-        ("direction: above", "direction: up", 13, "'up' is none of above, below, within"),
-        ("direction: above", "direction: within", 13, "take its `bound` from the paper"),
-        ("    unit: relation\n", "", 6, "C1 lacks unit"),
-        ("    null: 0\n", "", 6, "C1 lacks null"),
-        ("    null: 0\n", "    null: high\n", 12, "`claims[1].null` must be a number"),
-        ("    control: shuffled\n", "", 6, "needs a `control`, or the reason"),
-        ("    scale: smaller\n", "    scale: smaller\n    set: later\n", 19, "`claims[1].set`"),
-        ("effect: [0.8, 0.9]", "effect: [0.9, 0.8]", 10, "[lowest, highest]"),
-        ("effect: [0.8, 0.9]", "effect: [0.8]", 10, "[lowest, highest]"),
-        ("effect: [0.8, 0.9], ", "", 10, "nothing is comparable without the authors' `effect`"),
-        ("- id: C2", "- id: C1", 19, "same id"),
-        ("    not_tested: It needs people.\n", "", 19, "either a `metric`"),
-        ("  shuffled: {title", "  r: {title", 4, "'r' stands here for the second time, after line 3"),
-        ("    null: 0\n", "    null: 0\n    null: 1\n", 13, "'null' stands here for the second time"),
-        ("unit: r}\n  shuffled", "unit: r, tolerance: 0.1}\n  shuffled", 3, "no `why`"),
-        ("unit: r}\n  shuffled", "unit: r, tolerance: little}\n  shuffled", 3, "must be a number"),
-        ("    statement: Humans agree.\n", "    statement: [Humans, agree]\n", 22, "must be text"),
+        ("{metric: r, above", "{metric: q, above", 19, "'q' is not among the declared metrics"),
+        ("{metric: shuffled, differs", "{metric: q, differs", 20, "'q' is not among the declared metrics"),
+        ("    scale: smaller\n", "", 9, "has no `scale`"),
+        ("    scale: smaller\n", "    scale: smaller\n    margin: 0.03\n", 22, "'margin'"),
+        ("    kind: paper\n", "    kind: theirs\n", 10, "'theirs' is none of paper, ours, arithmetic"),
+        ("direction: above", "direction: up", 16, "'up' is none of above, below, within"),
+        ("direction: above", "direction: within", 16, "take its `bound` from the paper"),
+        ("    unit: relation\n", "", 9, "C1 lacks unit"),
+        ("    null: 0\n", "", 9, "C1 lacks null"),
+        ("    null: 0\n", "    null: high\n", 15, "`claims[1].null` must be a number"),
+        ("    control: shuffled\n", "", 9, "needs a `control`, or the reason"),
+        ("    scale: smaller\n", "    scale: smaller\n    set: later\n", 22, "`claims[1].set`"),
+        ("effect: [0.8, 0.9]", "effect: [0.9, 0.8]", 13, "[lowest, highest]"),
+        ("effect: [0.8, 0.9]", "effect: [0.8]", 13, "[lowest, highest]"),
+        ("effect: [0.8, 0.9], ", "", 13, "nothing is comparable without the authors' `effect`"),
+        ("- id: C2", "- id: C1", 22, "same id"),
+        ("    not_tested: It needs people.\n", "", 22, "either a `metric`"),
+        ("shuffled: its null", "r: its null", 7, "'r' stands here for the second time, after line 7"),
+        ("    null: 0\n", "    null: 0\n    null: 1\n", 16, "'null' stands here for the second time"),
+        ("    statement: Humans agree.\n", "    statement: [Humans, agree]\n", 25, "must be text"),
     ],
 )
 def test_faults_are_named_with_their_line(path, before, after, line, problem):
     assert before in FILE
     path.write_text(FILE.replace(before, after, 1), encoding="utf8")
-    with pytest.raises(ClaimError, match=f"claims.yml:{line}:[0-9]+: .*{re.escape(problem)}"):
+    with pytest.raises(ClaimError, match=f"reproduction.yml:{line}:[0-9]+: .*{re.escape(problem)}"):
         load_claims(path)
 
 
 def test_a_file_that_is_no_yaml_is_refused(path):
     path.write_text("paper: [", encoding="utf8")
-    with pytest.raises(ClaimError, match=r"claims.yml:2:1: did not find expected"):
+    with pytest.raises(ClaimError, match=r"reproduction.yml:2:1: did not find expected"):
         load_claims(path)

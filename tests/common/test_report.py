@@ -1,13 +1,23 @@
 """What a notebook reports is there whole, declared before, and readable by anyone."""
 
 import json
-import math
+from dataclasses import replace
 
 import pytest
 
-from reproductions.common.claims import ClaimError, Claims, MetricSpec
+from reproductions.common.claims import Claim, ClaimError, Claims, PaperValue
+from reproductions.common.declared import MetricSpec
+from reproductions.common.files import sha256
 from reproductions.common.metrics import mean_of, missing, plain
 from reproductions.common.report import Report, table
+
+CURVES = {
+    "title": "Scores",
+    "about": "By layer.",
+    "x": {"title": "layer", "values": [0, 1]},
+    "y": {"title": "score"},
+    "series": [{"name": "r", "values": [0.5, None]}],
+}
 
 
 @pytest.fixture
@@ -32,39 +42,48 @@ def test_numbers_that_are_not_finite_become_null(report):
     assert reported(report)["metrics"][0]["interval"] == [None, None]
 
 
-def test_figures_are_drawn_for_light_and_dark_pages(report):
+def test_a_figure_is_kept_as_one_drawing(report):
     from matplotlib import pyplot as plt
 
     shown = report.figure("map", lambda: plt.figure(figsize=(1, 1)), alt="a map")
     report.finish()
-    files = {entry["theme"]: report.folder / entry["file"] for entry in reported(report)["figures"]}
-    paper = {theme: tuple(plt.imread(path)[0, 0, :3]) for theme, path in files.items()}
-    assert set(files) == {"light", "dark"}
-    assert paper["light"] == (1, 1, 1)
-    assert sum(paper["dark"]) < 1
+    (entry,) = reported(report)["figures"]
+    assert (entry["name"], entry["alt"], entry["file"]) == ("map", "a map", "figures/map.svg")
+    assert entry["sha256"] == sha256(report.folder / entry["file"])
     assert plt.get_fignums() == []
-    assert shown.data == (report.folder / "figures/map.light.png").read_bytes()
+    assert shown.data.startswith("<svg")
 
 
 @pytest.mark.parametrize("name", ["../x", "A", "a b", "", "x" * 80])
 def test_names_of_files_are_checked(report, name):
     with pytest.raises(ValueError, match="cannot name a file"):
-        report.data(name, [])
+        report.data(name, CURVES, kind="curves")
+
+
+def test_data_that_no_explorer_draws_are_refused(report):
+    with pytest.raises(ValueError, match=r"series\[0\]"):
+        report.data("scores", CURVES | {"series": [{"name": "r"}]}, kind="curves")
+    assert not list(report.folder.rglob("scores.json"))
 
 
 def test_nothing_is_reported_before_the_end(report):
-    report.data("scores", {"a": [1, math.nan]})
+    report.data("scores", CURVES, kind="curves")
     assert not (report.folder / "reported.json").exists()
-    report.finish(device="cpu")
+    report.machine["device"] = "cpu"
+    report.finish()
     found = reported(report)
     assert found["environment"]["device"] == "cpu"
     assert found["environment"]["peak_memory_mib"] > 0
-    assert json.loads((report.folder / found["data"][0]["file"]).read_text(encoding="utf8")) == {"a": [1, None]}
+    assert json.loads((report.folder / found["data"][0]["file"]).read_text(encoding="utf8")) == {
+        "kind": "curves",
+        **CURVES,
+    }
 
 
 def test_tables_show_value_and_interval_with_one_precision(report):
-    report.add(mean_of("r", [0.1, 0.2, 0.34]), plain("null", 1024.0, 3))
-    rows = report.metric_table(["r", "null"]).splitlines()[2:]
+    shown = report.show(mean_of("r", [0.1, 0.2, 0.34]), plain("null", 1024.0, 3))
+    rows = shown.data.splitlines()[2:]
+    assert list(report.metrics) == ["r", "null"]
     assert rows == ["| r | 0.21 | [-0.09, 0.51] | 3 | r |", "| null | 1,024 |  | 3 | r |"]
 
 
@@ -72,6 +91,19 @@ def test_without_a_folder_it_makes_one(report):
     by_hand = Report("", report.claims)
     by_hand.finish()
     assert (by_hand.folder / "reported.json").is_file()
+
+
+def test_the_verdicts_are_shown_and_written(tmp_path):
+    claim = Claim(
+        "C1", "ours", "r", "Scores agree.", "small", PaperValue("none", "-", "-", "-"), metric="r", unit="head"
+    )
+    claims = Claims("2412.11965", {"r": MetricSpec("r", "r", "r", None, "")}, (replace(claim, no_control="none"),))
+    report = Report(str(tmp_path), claims, "full", {"device": "cpu"})
+    report.add(mean_of("r", [0.4, 0.5, 0.6]))
+    shown = report.verdicts().data
+    assert "| C1 | Scores agree. | none | above 0 | 0.50 [0.25, 0.75] |" in shown
+    assert "**holds**" in shown
+    assert reported(report)["environment"]["device"] == "cpu"
 
 
 def test_tables_keep_their_columns_whatever_stands_in_a_cell():

@@ -66,7 +66,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_methods_with_their_data_and_no_results(installed: Path) -> None:
     there = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
-    for needed in ("models.yml", "common/held_out.jsonl", "common/schemas/claims.json", "head_mapping/method.py"):
+    for needed in ("models.yml", "common/held_out.jsonl", "common/schemas/reproduction.json", "head_mapping/method.py"):
         assert f"reproductions/{needed}" in there
     assert any(path.endswith("relations/country_capital.yml") for path in there)
     assert not [path for path in there if "/results/" in path or path.endswith((".ipynb", ".pyc"))]

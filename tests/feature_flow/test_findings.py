@@ -31,7 +31,7 @@ from tests.head_mapping.tiny import VOCABULARY, tiny_llama
 
 PROMPTS = ("w3 w4", "w5 w6 w7")
 SEEDS = (0, 1)
-CLAIMS = load_claims(Path(here.__file__).with_name("claims.yml"))
+CLAIMS = load_claims(Path(here.__file__).with_name("reproduction.yml"))
 CLAIM = {claim.id: claim for claim in CLAIMS.claims}
 
 

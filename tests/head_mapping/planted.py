@@ -34,7 +34,7 @@ def prediction(model: Any, heads: Heads, pairs: Pairs, sentences: Sequence[str])
     metrics = agreement_metrics(
         Scores(pairs, (0,), static_hits(heads, pairs), (null,), dynamic), [True] * len(pairs.names)
     )
-    claims = load_claims(Path(head_mapping.__file__).with_name("claims.yml")).claims
+    claims = load_claims(Path(head_mapping.__file__).with_name("reproduction.yml")).claims
     claim = next(claim for claim in claims if claim.id == "B1")
     return judge_claim(claim, {metric.name: metric for metric in metrics}, "full")
 

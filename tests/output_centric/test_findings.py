@@ -30,7 +30,7 @@ from tests.output_centric.tiny import tiny_latents, tiny_model
 
 SITES = ("blocks.0.hook_resid_post", "blocks.1.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.1.hook_mlp_out")
 EACH, TELLING = 12, 3  # features of a source; words that tell what a feature reads, or writes
-CLAIMS = load_claims(Path(here.__file__).with_name("claims.yml"))
+CLAIMS = load_claims(Path(here.__file__).with_name("reproduction.yml"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md tells how to write a claim as `claims.yml` is read."""
+"""CONTRIBUTING.md tells how to write a claim as `reproduction.yml` is read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from reproductions.common.claims import load_claims
 from reproductions.common.schema import SCHEMAS
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf8")
-SCHEMA = json.loads((SCHEMAS / "claims.json").read_text(encoding="utf8"))
+SCHEMA = json.loads((SCHEMAS / "reproduction.json").read_text(encoding="utf8"))
 KEYS = set(SCHEMA["properties"]["claims"]["items"]["properties"])
 PLAIN = {"id", "scale", "figure"}  # shown in the example, and plain from it
 
 
 def test_the_example_is_a_claim(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
-    path = tmp_path / "claims.yml"
-    path.write_text(f'paper: "2412.11965"\n{example}', encoding="utf8")
+    path = tmp_path / "reproduction.yml"
+    around = 'paper: "2412.11965"\nmodels: [smollm2-135m]\ndeadline: {quick: 60, full: 120}\nparameters: {}\n'
+    path.write_text(around + example, encoding="utf8")
     (claim,) = load_claims(path).claims
     typical = claim.paper.typical
     assert typical is not None and typical > claim.null

@@ -38,7 +38,7 @@ TEXTS = [
         if path.suffix in {".md", ".j2", ".css", ".js"}
     ),
     *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reproductions/*/*.ipynb"))),
-    *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reproductions/*/claims.yml"))),
+    *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("reproductions/*/reproduction.yml"))),
 ]
 
 

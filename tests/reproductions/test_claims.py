@@ -13,7 +13,7 @@ from reproductions.common.verdicts import NEGATIVE, POSITIVE, judge_claim
 CLAIMS = {
     f"{reproduction.name}-{claim.id}": claim
     for reproduction in load_all(ROOT)
-    for claim in load_claims(reproduction.claims).claims
+    for claim in load_claims(reproduction.file).claims
 }
 OF_PAPERS = {key: claim for key, claim in CLAIMS.items() if claim.kind == PAPER and claim.metric}
 WITH_NUMBERS = {key: claim for key, claim in OF_PAPERS.items() if claim.paper.effect}

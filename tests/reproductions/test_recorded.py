@@ -11,7 +11,7 @@ import pytest
 from picks.run import command, record
 from picks.run.command import ROOT
 from picks.run.due import Budget, Due, in_turn
-from picks.run.parameters import load_schema, notebook_faults
+from picks.run.parameters import load_schema
 from picks.run.reproductions import Reproduction, load_all
 from picks.run.staleness import why_stale
 from reproductions.common.claims import load_claims
@@ -26,8 +26,9 @@ def reproduction(request) -> Reproduction:
     return REPRODUCTIONS[request.param]
 
 
-def test_the_notebooks_parameters_are_the_quick_profile(reproduction):
-    assert notebook_faults(load_schema(reproduction.parameters), reproduction.notebook) == []
+def test_what_it_declares_can_be_read(reproduction):
+    assert load_claims(reproduction.file).claims
+    assert load_schema(reproduction.file).parameters
 
 
 def test_notebooks_are_committed_without_outputs(reproduction):
@@ -63,7 +64,7 @@ def test_expensive_parts_are_steps_under_names_that_a_file_can_have(reproduction
 
 def _due(reproduction: Reproduction) -> Due:
     """The quick run on the default model; one that was never recorded is stale."""
-    found = record.recorded(reproduction, load_schema(reproduction.parameters).models[0], "quick")
+    found = record.recorded(reproduction, load_schema(reproduction.file).models[0], "quick")
     if found is None:
         return Due(reproduction.name, stale=True, seconds=0.0)
     return Due(reproduction.name, bool(why_stale(reproduction, found)), found["provenance"]["wall_s"])
@@ -94,6 +95,6 @@ def test_the_quick_profile_finds_what_was_recorded(due, budget, tmp_path):
     recorded = record.recorded(reproduction, found["model"]["name"], "quick")
     assert recorded is not None, f"record it: tools/repro {reproduction.name} --record"
     assert record.comparable(found, recorded)
-    changes = record.compare(found, recorded, load_claims(reproduction.claims).metrics)
+    changes = record.compare(found, recorded, load_claims(reproduction.file).metrics)
     drifted = [change for change in changes if change.fell or not change.subject.startswith("claim ")]
     assert drifted == []

@@ -138,24 +138,24 @@ def test_a_long_copy_is_one_fault(tmp_path: Path) -> None:
 
 def test_reproductions_and_papers_name_each_other(tmp_path: Path) -> None:
     root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "no-such-reproduction")
-    claims = root / "reproductions" / "coin_flips" / "claims.yml"
+    claims = root / "reproductions" / "coin_flips" / "reproduction.yml"
     claims.write_text("paper: [")
     of_the_file, of_the_entry = sorted(shelf.faults(root), key=lambda fault: fault.rule)
     assert of_the_entry.rule == "reproduction-of-another"
-    assert of_the_entry.what == "its claims.yml says no paper, not 2501.08310"
+    assert of_the_entry.what == "its reproduction.yml says no paper, not 2501.08310"
     assert (of_the_file.rule, of_the_file.path) == ("reproduction-file", str(claims))
 
 
 def test_every_fault_of_a_reproductions_files_is_told_in_its_place(tmp_path: Path) -> None:
     root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "no-such-reproduction")
     folder = root / "reproductions" / "coin_flips"
-    parameters = (folder / "parameters.yml").read_text()
-    (folder / "parameters.yml").write_text(parameters.replace("quick: 60", "quick: soon").replace("help:", "helps:", 1))
+    path = folder / "reproduction.yml"
+    path.write_text(path.read_text().replace("quick: 60", "quick: soon").replace("help:", "helps:", 1))
     (folder / "relations").mkdir()
     (folder / "relations" / "side.yml").write_text("title: heads or tails\n")
     (folder.parent / "corpus.yml").write_text("sources: none\n")
     found = {(Path(fault.path).name, fault.position.line, fault.what) for fault in shelf.faults(root)}
-    assert ("parameters.yml", 1, "`deadline.quick` must be a number, not 'soon'") in found
-    assert ("parameters.yml", 4, "'helps': did you mean help?") in found
+    assert ("reproduction.yml", 3, "`deadline.quick` must be a number, not 'soon'") in found
+    assert ("reproduction.yml", 5, "'helps': did you mean help?") in found
     assert ("side.yml", 1, "this file has no `pairs`") in found
     assert ("corpus.yml", 1, "`sources` must be a list, not 'none'") in found

@@ -243,13 +243,13 @@ def _other_notebook(root: Path, _: Any) -> None:
     house.notebook_path(root).write_text(json.dumps(house.notebook([*CELLS, "x = 1"])))
 
 
-def _other_code(root: Path, _: Any) -> None:
-    (house.notebook_path(root).parent / "method.py").write_text("x = 1")
+def _other_data(root: Path, _: Any) -> None:
+    (house.notebook_path(root).parent / "tosses.txt").write_text("HTTH")
 
 
 def _other_profile(root: Path, _: Any) -> None:
-    path = house.notebook_path(root).parent / "parameters.yml"
-    path.write_text(path.read_text().replace("quick: 20", "quick: 25"))
+    path = house.notebook_path(root)
+    path.write_text(path.read_text().replace("n_tosses = 20", "n_tosses = 25"))
 
 
 def _other_threads(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,8 +260,8 @@ def _other_threads(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("change", "what"),
     [
         (_other_notebook, "because the notebook changed"),
-        (_other_code, "because the code changed"),
-        (_other_profile, "because the code and the profile's parameters changed"),
+        (_other_data, "because reproductions/coin_flips/tosses.txt changed"),
+        (_other_profile, "because the profile's parameters changed"),
         (_other_threads, "because the number of threads changed"),
     ],
 )

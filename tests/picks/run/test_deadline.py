@@ -174,7 +174,7 @@ def test_without_proc_processor_time_is_not_known(monkeypatch: pytest.MonkeyPatc
 
 
 def _with_deadline(root: Path, seconds: float) -> Path:
-    path = root / "reproductions" / house.NAME / "parameters.yml"
+    path = root / "reproductions" / house.NAME / "reproduction.yml"
     text = path.read_text()
     assert "quick: 60," in text
     path.write_text(text.replace("quick: 60,", f"quick: {seconds},"))

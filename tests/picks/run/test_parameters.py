@@ -7,16 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from picks.run.parameters import Schema, choose_model, load_schema, notebook_defaults, notebook_faults, resolve
+from picks.run.parameters import Schema, assigned, choose_model, load_schema, resolve
 from reproductions.common.errors import UserError
 from tests.fixtures import house
 
-SCHEMA_FILE = house.HOUSE / "reproductions" / "coin_flips" / "parameters.yml"
+TEXT = (house.HOUSE / "reproductions" / "coin_flips" / "reproduction.yml").read_text(encoding="utf8")
+
+
+def _written(folder: Path, text: str = TEXT, *cells: str) -> Path:
+    """A reproduction's file with the notebook beside it; `cells` take the place of the one that assigns parameters."""
+    path = folder / "reproduction.yml"
+    path.write_text(text, encoding="utf8")
+    notebook = house.notebook(cells or [house.PARAMETERS])
+    path.with_name("notebook.ipynb").write_text(json.dumps(notebook), encoding="utf8")
+    return path
 
 
 @pytest.fixture(scope="module")
-def schema() -> Schema:
-    return load_schema(SCHEMA_FILE)
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Schema:
+    return load_schema(_written(tmp_path_factory.mktemp("coins")))
 
 
 def _values(schema: Schema, profile: str = "quick", **given: str) -> dict[str, object]:
@@ -89,8 +98,7 @@ def test_a_wrong_value_says_what_it_must_be_and_what_was_given(schema: Schema, n
 
 
 def test_a_list_may_be_empty_where_a_profile_leaves_it_so(tmp_path: Path) -> None:
-    path = tmp_path / "parameters.yml"
-    path.write_text(SCHEMA_FILE.read_text().replace("quick: [ann, bob]", "quick: []"))
+    path = _written(tmp_path, TEXT, house.PARAMETERS.replace('["ann", "bob"]', "[]"))
     assert _values(load_schema(path))["names"] == []
     assert _values(load_schema(path), "full", names="")["names"] == []
 
@@ -123,22 +131,22 @@ def test_models_are_the_listed_ones_or_any_of_the_hub(schema: Schema) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("quick: 20", "quick: 20.0", "4:60: n_tosses: 20.0 is not an int from 10 to 1000"),
-        ("quick: 20", "quick: 5", "n_tosses: 5 is not an int"),
-        ("quick: 20", "quick: true", "n_tosses: True is not an int"),
-        ("quick: 0.9", "quick: 1e-3", "bias: '1e-3' is not a float"),  # YAML 1.1 reads it as text
-        ("quick: penny", "quick: crown", "coin: 'crown' is not text"),
-        ("quick: [0, 1, 2]", "quick: 3", "seeds: 3 is not a comma-separated list"),
+        ("full: 200", "full: 200.0", "5:59: n_tosses: 200.0 is not an int from 10 to 1000"),
+        ("full: 200", "full: 5", "n_tosses: 5 is not an int"),
+        ("full: 200", "full: true", "n_tosses: True is not an int"),
+        ("full: 0.9", "full: 1e-3", "bias: '1e-3' is not a float"),  # YAML 1.1 reads it as text
+        ("full: guilder", "full: crown", "coin: 'crown' is not text"),
+        ("full: [0, 1, 2, 3, 4]", "full: 3", "seeds: 3 is not a comma-separated list"),
         ("type: bool", "type: flag", "'flag' is none of int, float"),
         ("minimum: 10", "min: 10", "'min': did you mean minimum?"),
-        ("minimum: 10", "minimum: 2000", "4:34: n_tosses: its minimum lies above its maximum"),
+        ("minimum: 10", "minimum: 2000", "5:34: n_tosses: its minimum lies above its maximum"),
         ("minimum: 10", "minimum: few", "`parameters.n_tosses.minimum` must be a number"),
         ("{type: bool, ", "{type: bool, minimum: 0, ", "spin: bool has no minimum or maximum"),
         ("choices: [penny, guilder]", "choices: [penny, 5]", "coin: the choice 5 is no str"),
-        ("  n_tosses:", "  nTosses:", "'nTosses' cannot name a parameter"),
-        ("  n_tosses:", "  out:", "'out' cannot name a parameter"),
-        ("  bias:", "  n_tosses:", "5:3: 'n_tosses' stands here for the second time, after line 4"),
-        ("quick: 20, ", "", "4:13: `parameters.n_tosses` has no `quick`"),
+        ("  n_tosses:", "  nTosses:", "n_tosses is not declared"),
+        ("  bias:", "  n_tosses:", "6:3: 'n_tosses' stands here for the second time, after line 5"),
+        ("full: 200, ", "", "5:13: `parameters.n_tosses` has no `full`"),
+        ("full: 200, ", "quick: 20, full: 200, ", "5:53: 'quick'"),
         ("deadline: {quick: 60,", "deadline: {", "`deadline` has no `quick`"),
         ("quick: 60", "quick: soon", "`deadline.quick` must be a number"),
         ("models: [smollm2-135m, gemma3-270m]", "models: []", "`models` is empty"),
@@ -148,22 +156,44 @@ def test_models_are_the_listed_ones_or_any_of_the_hub(schema: Schema) -> None:
     ],
 )
 def test_a_faulty_schema_is_named(old: str, new: str, why: str, tmp_path: Path) -> None:
-    text = SCHEMA_FILE.read_text(encoding="utf8")
-    assert old in text
-    path = tmp_path / "parameters.yml"
-    path.write_text(text.replace(old, new, 1), encoding="utf8")
+    assert old in TEXT
+    path = _written(tmp_path, TEXT.replace(old, new, 1))
     with pytest.raises(UserError) as refusal:
         load_schema(path)
     assert str(path) in str(refusal.value)
     assert why in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("n_tosses = 20", "n_tosses = 20.0", "in the notebook's parameters cell, n_tosses: 20.0 is not an int from 10"),
+        ("n_tosses = 20", "n_tosses = 5", "n_tosses: 5 is not an int"),
+        ('"penny"', '"crown"', "coin: 'crown' is not text"),
+        ("n_tosses = 20\n", "", "the parameters cell of notebook.ipynb differs: n_tosses is not assigned"),
+        ('out = ""', "extra = 1", "out is not assigned; extra is not declared"),
+    ],
+)
+def test_a_quick_profile_that_is_none_is_named(old: str, new: str, why: str, tmp_path: Path) -> None:
+    path = _written(tmp_path, TEXT, house.PARAMETERS.replace(old, new, 1))
+    with pytest.raises(UserError) as refusal:
+        load_schema(path)
+    assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["nTosses", "out", "a-b"])
+def test_a_name_that_a_notebook_cannot_assign_is_refused(name: str, tmp_path: Path) -> None:
+    cell = house.PARAMETERS.replace("n_tosses = 20\n", "") + ("nTosses = 20\n" if name == "nTosses" else "")
+    path = _written(tmp_path, TEXT.replace("  n_tosses:", f"  {name}:"), cell)
+    with pytest.raises(UserError, match=f"cannot name a parameter|{name} is not assigned"):
+        load_schema(path)
+
+
 def test_choices_may_be_the_names_of_files(tmp_path: Path) -> None:
     (tmp_path / "coins").mkdir()
     for name in ("penny", "guilder", "florin"):
         (tmp_path / "coins" / f"{name}.yml").touch()
-    path = tmp_path / "parameters.yml"
-    path.write_text(SCHEMA_FILE.read_text().replace("choices: [penny, guilder]", "choices_from: coins/*.yml"))
+    path = _written(tmp_path, TEXT.replace("choices: [penny, guilder]", "choices_from: coins/*.yml"))
     schema = load_schema(path)
     assert schema.parameters["coin"].choices == ("florin", "guilder", "penny")
     assert _values(schema, coin="florin")["coin"] == "florin"
@@ -174,26 +204,23 @@ def test_choices_may_be_the_names_of_files(tmp_path: Path) -> None:
         load_schema(path)
 
 
-def test_the_notebook_assigns_the_quick_profile_and_the_reserved_names(schema: Schema, tmp_path: Path) -> None:
-    path = house.notebook_path(house.build(tmp_path))
-    assert notebook_faults(schema, path) == []
-    assert notebook_defaults(path)["names"] == ["ann", "bob"]
+def test_the_notebook_assigns_the_quick_profile(schema: Schema, tmp_path: Path) -> None:
+    found = assigned(house.notebook_path(house.build(tmp_path)))
+    assert {name: found[name] for name in schema.parameters} == _values(schema)
+    assert (found["names"], found["profile"]) == (["ann", "bob"], "quick")
 
 
-def test_a_notebook_that_disagrees_is_told_apart(schema: Schema, tmp_path: Path) -> None:
-    changed = house.PARAMETERS.replace("n_tosses = 20", "n_tosses = 20.0").replace('out = ""', "extra = 1")
-    path = tmp_path / "notebook.ipynb"
-    path.write_text(json.dumps(house.notebook([changed])), encoding="utf8")
-    assert notebook_faults(schema, path) == [
-        "out is not assigned",
-        "extra is not declared in parameters.yml",
-        "n_tosses is 20.0, in the quick profile 20",
-    ]
-
-
-@pytest.mark.parametrize(("cells", "why"), [(["import os"], "may only assign"), ([], "one cell tagged")])
+@pytest.mark.parametrize(("cells", "why"), [(["import os"], "may only assign"), (["n = f()"], "may only assign")])
 def test_the_parameters_cell_holds_assignments_only(cells: list[str], why: str, tmp_path: Path) -> None:
-    path = tmp_path / "notebook.ipynb"
-    path.write_text(json.dumps(house.notebook(cells)), encoding="utf8")
     with pytest.raises(UserError, match=why):
-        notebook_defaults(path)
+        assigned(_written(tmp_path, TEXT, *cells).with_name("notebook.ipynb"))
+
+
+def test_a_notebook_has_one_cell_of_parameters(tmp_path: Path) -> None:
+    path = _written(tmp_path, TEXT, "# Only words").with_name("notebook.ipynb")
+    with pytest.raises(UserError, match="one cell tagged `parameters`, has 0"):
+        assigned(path)
+    for broken in ("{", '{"cells": 1}', "[]"):
+        path.write_text(broken)
+        with pytest.raises(UserError, match="no notebook that can be read"):
+            assigned(path)

@@ -19,8 +19,9 @@ SENTENCE = "Coins that are tossed by hand fall on the side that faced upwards mo
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Claims:
-    path = tmp_path_factory.mktemp("claims") / "claims.yml"
-    content = {"paper": "2501.00002", "metrics": mini_site.METRICS, "claims": mini_site.claims(SENTENCE)}
+    path = tmp_path_factory.mktemp("claims") / "reproduction.yml"
+    content = {"paper": "2501.00002", **mini_site.PARAMETERS, "metrics": mini_site.METRICS}
+    content["claims"] = mini_site.claims(SENTENCE)
     path.write_text(json.dumps(content), encoding="utf8")
     return load_claims(path)
 

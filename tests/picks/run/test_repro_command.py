@@ -138,13 +138,12 @@ def test_help_fits_a_terminal_and_tells_of_what_ends_a_run(root: Path, monkeypat
 
 
 def test_faulty_files_are_refused_without_a_traceback(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("claims.yml", "parameters.yml"):
-        path = root / "reproductions" / "coin_flips" / name
-        former = path.read_text()
-        path.write_text(former.replace("quick: 20", "quick: x").replace("direction", "driection"))
+    path = root / "reproductions" / "coin_flips" / "reproduction.yml"
+    former = path.read_text()
+    for right, wrong in (("full: 200", "full: x"), ("direction", "driection"), ("titles: {fair", "title: {fair")):
+        path.write_text(former.replace(right, wrong))
         assert main(["coin_flips"], root) == 2
         assert str(path) in capsys.readouterr().err
-        path.write_text(former)
 
 
 def test_what_was_recorded_is_compared_and_listed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +286,7 @@ def test_a_quick_run_does_not_vouch_for_other_parameters(root: Path, capsys: pyt
     _commit(root)
     for profile in ("quick", "full"):
         assert main(["coin_flips", "--record", "--profile", profile], root) == 0
-    path = house.notebook_path(root).with_name("parameters.yml")
+    path = house.notebook_path(root).with_name("reproduction.yml")
     path.write_text(path.read_text().replace("full: 200", "full: 100"))
     _commit(root)
     assert _listed(root, capsys)["full"]["stale_because"] == "the profile's parameters changed since"

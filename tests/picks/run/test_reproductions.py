@@ -38,7 +38,7 @@ def test_what_cannot_be_run_says_why_and_what_can(text: str, why: str, tmp_path:
 
 def test_paper_and_folder_must_name_each_other(tmp_path: Path) -> None:
     root = house.build(tmp_path)
-    claims = root / "reproductions" / "coin_flips" / "claims.yml"
+    claims = root / "reproductions" / "coin_flips" / "reproduction.yml"
     claims.write_text(claims.read_text().replace("2501.08310", "2501.08319"))
     for text in ("coin_flips", "2501.08310"):
         with pytest.raises(UserError, match=r"papers/2501\.08319\.yml does not say `reproduction: coin_flips`"):
@@ -47,7 +47,7 @@ def test_paper_and_folder_must_name_each_other(tmp_path: Path) -> None:
 
 def test_an_unquoted_id_in_the_claims_is_no_paper(tmp_path: Path) -> None:
     root = house.build(tmp_path)
-    claims = root / "reproductions" / "coin_flips" / "claims.yml"
+    claims = root / "reproductions" / "coin_flips" / "reproduction.yml"
     claims.write_text(claims.read_text().replace('"2501.08310"', "2501.08310"))
     with pytest.raises(UserError, match=r"2501\.0831 is not among the papers"):
         find(root, "coin_flips")

@@ -82,13 +82,15 @@ def test_a_number_or_verdict_that_was_changed_by_hand_is_found(record, keys, to,
 
 def test_kept_numbers_can_be_judged_again_where_claims_have_changed(record, tmp_path, capsys):
     root = record.parents[3]
-    claims = root / "reproductions" / "coin_flips" / "claims.yml"
+    claims = root / "reproductions" / "coin_flips" / "reproduction.yml"
     claims.write_text(claims.read_text().replace("null: 0.5", "null: 0.9"))
     assert command.main(["verify", "--judge-again", str(record)], root) == 0
     content = json.loads(record.read_text())
     assert (content["claims"][0]["verdict"], content["claims"][0]["claim"]["null"]) == ("cannot tell", 0.9)
     assert content["provenance"]["judged_again"]["claims_sha256"] == sha256(claims)
-    claims.write_text(claims.read_text().replace("heads: {", "tails: {").replace("metric: heads", "metric: tails"))
+    claims.write_text(
+        claims.read_text().replace("{heads: share", "{tails: share").replace("metric: heads", "metric: tails")
+    )
     assert command.main(["verify", "--judge-again", str(record)], root) == 2
     assert "'tails', which the notebook did not report" in capsys.readouterr().err
 

@@ -262,6 +262,32 @@ def test_a_faulty_entry_is_named_before_anything_is_written(tmp_path: Path) -> N
 def test_the_small_site_has_the_reproduction_of_each_name(html: Path) -> None:
     for name in (NAME, HOSTILE_NAME):
         assert (html / "explore" / name / "head_map" / "index.html").is_file()
-        source = _page(html, f"explore/{name}/head_map").xpath("//*[@id='head-map']/@data-source")[0]
+        source = _page(html, f"explore/{name}/head_map").xpath("//option/@data-source")[0]
         script = (html / "explore" / name / "head_map" / source).resolve().read_text(encoding="utf8")
-        assert json.loads(script.removeprefix("window.EXPLORER = ").rstrip(";\n"))["shape"] == {"layers": 2, "heads": 2}
+        assert json.loads(script.removeprefix("window.EXPLORER = ").rstrip(";\n"))["kind"] == "grid"
+
+
+def test_data_of_no_kind_are_published_and_have_no_page(root: Path, tmp_path: Path) -> None:
+    copy = mini_site.build(tmp_path)
+    for path in (copy / "reproductions" / NAME / "results").glob("*.head_map.json"):
+        path.write_text('{"some": "numbers"}', encoding="utf8")
+
+    made = generate(copy)
+
+    assert f"results/{NAME}/smollm2-135m.full.head_map.json" in made
+    assert not [path for path in made if path.startswith((f"explore/{NAME}/", f"assets/data/{NAME}/"))]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("{", "not JSON"), ('{"kind": "map"}', "of the kind grid, map, but all have to be of one of cards, curves")],
+)
+def test_data_that_no_page_can_draw_are_named(tmp_path: Path, content: str, told: str) -> None:
+    root = mini_site.build(tmp_path)
+    path = root / "reproductions" / NAME / "results" / "smollm2-135m.quick.head_map.json"
+    path.write_text(content, encoding="utf8")
+
+    with pytest.raises(UserError, match=told) as refused:
+        generate(root)
+
+    assert str(path) in str(refused.value)

@@ -69,7 +69,7 @@ def test_a_claim_whose_check_has_changed_since_is_known(root: Path, tmp_path: Pa
     copy = tmp_path / "project"
     shutil.copytree(root / "papers", copy / "papers")
     shutil.copytree(root / "reproductions", copy / "reproductions")
-    path = copy / "reproductions" / NAME / "claims.yml"
+    path = copy / "reproductions" / NAME / "reproduction.yml"
     content = yaml.safe_load(path.read_text(encoding="utf8"))
     content["claims"][0] |= {"null": 0.4, "statement": "Another claim."}
     content["claims"][1] |= {"scale": "another remark", "statement": "Today's wording."}

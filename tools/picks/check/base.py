@@ -132,7 +132,7 @@ def is_todo(node: Scalar) -> bool:
 
 def _paper_of(folder: Path) -> str | None:
     try:
-        paper = load_yaml(folder / "claims.yml").get("paper")
+        paper = load_yaml(folder / "reproduction.yml").get("paper")
     except UserError:
         return None
     return paper if isinstance(paper, str) else None

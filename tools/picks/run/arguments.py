@@ -105,7 +105,7 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser = Parser(
         f"{PROGRAM} verify", what, "exit codes: 0 all of it follows; 2 no record; 3 something does not follow"
     )
-    again = "first judge the kept numbers again, by today's claims.yml and today's rule"
+    again = "first judge the kept numbers again, by today's reproduction.yml and today's rule"
     parser.add_argument("--judge-again", action="store_true", help=again)
     parser.add_argument(
         "verify", nargs="+", type=Path, metavar="RECORD", help="results.json of a run, or a kept record"

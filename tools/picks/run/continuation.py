@@ -21,15 +21,15 @@ from typing import Any
 
 from picks.run import provenance
 from picks.run.arguments import parse
+from picks.run.dependence import changed, dependence, in_words
 from picks.run.plan import Plan
 from reproductions.common.errors import UserError
-from reproductions.common.files import sha256, write_json
+from reproductions.common.files import write_json
 
 PLAN, STEPS, RESULTS = "plan.json", "steps", "results.json"
 KEYS = ("asked", "depends_on", "fingerprint", "commit", "changes", "started", "attempt")
 OUTPUTS = ("reported.json", "figures", "data")  # of an interrupted attempt, made anew
 NOT_CODE = ("results", "__pycache__")
-COMMON = Path(__file__).parents[3] / "reproductions" / "common"
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def go_on(plan: Plan, folder: Path, *, record: bool) -> Attempt:
     """
     content = _content(folder)
     former, now = content["depends_on"], what_numbers_depend_on(plan)
-    if changed := [what for what in now if now[what] != former.get(what)]:
-        raise UserError(f"{folder}: cannot be gone on with, because {' and '.join(changed)} changed; start it anew")
+    if parts := changed(former, now):
+        raise UserError(f"{folder}: cannot be gone on with, because {in_words(parts)} changed; start it anew")
     if record and (content["changes"] != [] or content["commit"] != provenance.commit(plan.root)):
         raise UserError(f"{folder}: --record wants all of a run from one commit and a clean tree; start it anew")
     content["attempt"] += 1
@@ -147,11 +147,9 @@ def what_numbers_depend_on(plan: Plan) -> dict[str, Any]:
     """What must not have changed when a run goes on, each under the words that name it in a message."""
     from picks.run.launch import threads  # slow to import
 
+    values = {name: parameter.value for name, parameter in plan.parameters.items()}
     return {
-        "the notebook": provenance.notebook_sha256(plan.reproduction.notebook),
-        "the code": _code(plan.root, plan.reproduction.folder),
-        "the profile's parameters": {name: parameter.value for name, parameter in plan.parameters.items()},
-        "the model": [plan.model.name, plan.model.sha256 or plan.model.revision],
+        **dependence(plan.reproduction, plan.model, values),
         "the packages": provenance.packages(),
         "the machine": [provenance.machine(), plan.device, os.environ.get("ATEN_CPU_CAPABILITY")],
         "the number of threads": threads(os.environ),
@@ -175,14 +173,6 @@ def _content(folder: Path) -> dict[str, Any]:
         return {key: content[key] for key in KEYS}
     except (OSError, ValueError, LookupError, TypeError):
         raise UserError(f"{folder}: is no directory of an interrupted run; one holds a whole {PLAN}") from None
-
-
-def _code(root: Path, reproduction: Path) -> str:
-    """The hash of all files that a reproduction's numbers may come from, its notebook aside."""
-    files = [path for folder in (reproduction, COMMON) for path in folder.rglob("*") if path.is_file()]
-    files += (root / "reproductions").glob("*.yml")
-    wanted = [path for path in files if path.suffix not in {".ipynb", ".md"} and not {*path.parts} & {*NOT_CODE}]
-    return _hash(sorted((path.name, sha256(path)) for path in wanted))
 
 
 def _step(path: Path, fingerprint: str) -> Step | None:

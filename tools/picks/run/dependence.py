@@ -18,20 +18,36 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from picks.run.parameters import PARAMETERS
 from picks.run.reproductions import Reproduction
 from reproductions.common.catalogue import ModelCard
 from reproductions.common.files import sha256
 
 PACKAGE = "reproductions"
 LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches a model, whose bytes are pinned
-    {"claims", "figures", "files", "numbers", "plots", "progress", "quiet", "report", "usage", "verdicts"}
+    {
+        "claims",
+        "declared",
+        "explorers",
+        "figures",
+        "files",
+        "numbers",
+        "plots",
+        "progress",
+        "quiet",
+        "report",
+        "usage",
+        "verdicts",
+    }
     | {"fetch", "hub", "store", "wheels"}
 )
-NOT_DATA = frozenset({"claims.yml", "parameters.yml", "notebook.ipynb"})
+NOT_DATA = frozenset({"reproduction.yml", "notebook.ipynb"})
 NOT_DATA_SUFFIXES = frozenset({".py", ".pyc", ".md"})
 NUMERIC = ("numpy", "sae-lens", "safetensors", "scipy", "tokenizers", "torch", "transformer-lens", "transformers")
 FILE_NAME = re.compile(r"\w[\w-]*\.\w+")
 PINNED = re.compile(rf"^({'|'.join(NUMERIC)})==(\S+)", re.MULTILINE)
+
+MOST_NAMED = 3  # changed parts in one message
 
 Parts = dict[str, str]  # what, in words or as a path from the project's root -> its hash
 
@@ -60,6 +76,17 @@ def dependence(reproduction: Reproduction, model: ModelCard, values: Mapping[str
 def hash_of(parts: Mapping[str, str]) -> str:
     """One hash for all parts."""
     return _hash(dict(parts))
+
+
+def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The parts that are not what they were, or are in one alone."""
+    return [part for part in {**then, **now} if then.get(part) != now.get(part)]
+
+
+def in_words(parts: list[str]) -> str:
+    """The first few of some parts, as they are told in a message."""
+    named = parts[:MOST_NAMED] + [f"{len(parts) - MOST_NAMED} more"] * (len(parts) > MOST_NAMED)
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def _reached(root: Path, notebook: Path) -> Iterator[Path]:
@@ -126,8 +153,10 @@ def _data_of(module: Path, model: str) -> Iterator[Path]:
 
 
 def _cells(notebook: Path) -> list[ast.Module]:
-    cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
-    return [_cell("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    """The code of a notebook, but for the cell of the quick profile's parameters: values count by themselves."""
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf8"))["cells"] if cell["cell_type"] == "code"]
+    code = [cell for cell in cells if PARAMETERS not in cell["metadata"].get("tags", [])]
+    return [_cell("".join(cell["source"])) for cell in code]
 
 
 def _cell(source: str) -> ast.Module:

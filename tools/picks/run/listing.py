@@ -42,7 +42,7 @@ def _print_entries(console: Console, entries: Iterable[Mapping[str, Any]]) -> No
 
 
 def _entry(reproduction: Reproduction) -> dict[str, Any]:
-    schema = load_schema(reproduction.parameters)
+    schema = load_schema(reproduction.file)
     return {
         "name": reproduction.name,
         "paper": reproduction.paper.id,

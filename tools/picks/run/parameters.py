@@ -1,4 +1,6 @@
-"""Typed parameters: what `parameters.yml` declares, and nothing else, reaches a notebook.
+"""Typed parameters: what `reproduction.yml` declares, and nothing else, reaches a notebook.
+
+The values of the quick profile are those that the notebook's `parameters` cell assigns.
 
 papermill guesses types from text (`2501.08310` becomes a float, `007` becomes 7) and only warns about a misspelt name;
 here a value is read as its declared type or refused.
@@ -22,6 +24,7 @@ from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
 
 PROFILES = ("quick", "full")
+PARAMETERS = "parameters"  # the tag of the cell that the quick profile is in
 _PLAIN: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 Scalar = int | float | bool | str
@@ -78,14 +81,15 @@ class Parameter:
 
 
 def load_schema(path: Path) -> Schema:
-    """Read and check a `parameters.yml`.
+    """Read and check what a `reproduction.yml`, and the notebook beside it, say of parameters.
 
     Raises:
         UserError: with file, line and column, what is wrong and how to mend it.
     """
-    file = load(path, "parameters")
-    content = file.content
-    parameters = {name: _spec(name, fields, file) for name, fields in content["parameters"].items()}
+    file = load(path, "reproduction")
+    content, notebook = file.content, path.with_name("notebook.ipynb")
+    quick = _quick(file, notebook)
+    parameters = {name: _spec(name, fields, quick[name], file) for name, fields in content["parameters"].items()}
     deadline = {profile: float(content["deadline"][profile]) for profile in PROFILES}
     return Schema(parameters, tuple(content["models"]), deadline)
 
@@ -122,50 +126,55 @@ def choose_model(schema: Schema, name: str | None, subject: str) -> str:
     return name
 
 
-def notebook_defaults(path: Path) -> dict[str, Any]:
-    """The literal assignments in a notebook's `parameters` cell."""
-    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    if len(tagged) != 1:
-        raise UserError(f"{path}: needs one cell tagged `parameters`, has {len(tagged)}")
-    defaults = {}
-    for statement in ast.parse("".join(tagged[0]["source"])).body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                defaults[name] = ast.literal_eval(value)
-            case _:
-                raise UserError(f"{path}: the parameters cell may only assign: {ast.unparse(statement)}")
-    return defaults
+def assigned(notebook: Path) -> dict[str, Any]:
+    """What a notebook's `parameters` cell assigns.
+
+    Raises:
+        UserError: there is no such cell, or it does something else.
+    """
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
+        tagged = [cell for cell in cells if PARAMETERS in cell["metadata"].get("tags", [])]
+        sources = ["".join(cell["source"]) for cell in tagged]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{notebook}: no notebook that can be read: {error}") from None
+    if len(sources) != 1:
+        raise UserError(f"{notebook}: needs one cell tagged `{PARAMETERS}`, has {len(sources)}")
+    try:
+        return dict(map(_assignment, ast.parse(sources[0]).body))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{notebook}: its parameters cell may only assign plain values: {error}") from None
 
 
-def notebook_faults(schema: Schema, path: Path) -> list[str]:
-    """How a notebook's `parameters` cell differs from the quick profile and the reserved names; empty if it agrees."""
-    expected = {name: spec.profiles["quick"] for name, spec in schema.parameters.items()}
-    found = notebook_defaults(path)
-    names = {*expected, *RESERVED}
-    missing = [f"{name} is not assigned" for name in sorted(names - found.keys())]
-    surplus = [f"{name} is not declared in parameters.yml" for name in sorted(found.keys() - names)]
-    differing = [
-        f"{name} is {found[name]!r}, in the quick profile {expected[name]!r}"
-        for name in sorted(expected.keys() & found.keys())
-        if (type(found[name]), found[name]) != (type(expected[name]), expected[name])
-    ]
-    return missing + surplus + differing
+def _assignment(statement: ast.stmt) -> tuple[str, Any]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, ast.literal_eval(value)
+    raise ValueError(ast.unparse(statement))
 
 
-def _spec(name: str, fields: Mapping[str, Any], file: Loaded) -> Spec:
+def _quick(file: Loaded, notebook: Path) -> dict[str, Any]:
+    """The values of the quick profile: of all that is declared, and of nothing else."""
+    found, names = assigned(notebook), file.content["parameters"]
+    missing = [f"{name} is not assigned" for name in sorted({*names, *RESERVED} - found.keys())]
+    surplus = [f"{name} is not declared" for name in sorted(found.keys() - {*names, *RESERVED})]
+    if wrong := missing + surplus:
+        what = f"the parameters cell of {notebook.name} differs: {'; '.join(wrong)}"
+        raise file.error(what, "parameters")
+    return {name: found[name] for name in names}
+
+
+def _spec(name: str, fields: Mapping[str, Any], quick: Any, file: Loaded) -> Spec:
     where = ("parameters", name)
     if not NAME.fullmatch(name) or name in RESERVED:
         raise file.error(f"{name!r} cannot name a parameter", *where)
     limits = {"minimum": fields.get("minimum"), "maximum": fields.get("maximum")}
     spec = Spec(name, fields["type"], {}, fields["help"], **limits, choices=_choices(name, fields, file))
     _check_range(spec, file)
-    profiles = {}
-    for profile in PROFILES:
-        try:
-            profiles[profile] = _declared(spec, fields[profile])
-        except ValueError as error:
-            raise file.error(str(error), *where, profile) from None
+    profiles = {
+        "quick": _value(spec, quick, file, "in the notebook's parameters cell, ", *where),
+        "full": _value(spec, fields["full"], file, "", *where, "full"),
+    }
     return replace(spec, profiles=profiles)
 
 
@@ -191,6 +200,13 @@ def _check_range(spec: Spec, file: Loaded) -> None:
         raise file.error(f"{spec.name}: its minimum lies above its maximum", *where, "minimum")
     if wrong := [choice for choice in spec.choices if type(choice) is not _PLAIN[spec.element]]:
         raise file.error(f"{spec.name}: the choice {wrong[0]!r} is no {spec.element}", *where, "choices")
+
+
+def _value(spec: Spec, value: Any, file: Loaded, where: str, *path: str) -> Value:
+    try:
+        return _declared(spec, value)
+    except ValueError as error:
+        raise file.error(f"{where}{error}", *path) from None
 
 
 def _declared(spec: Spec, value: Any) -> Value:

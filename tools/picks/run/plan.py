@@ -46,14 +46,14 @@ def make_plan(root: Path, options: Namespace) -> Plan:
         UserError, ClaimError, ModelError: it cannot be run; the message says why.
     """
     reproduction = find(root, options.paper)
-    schema = load_schema(reproduction.parameters)
+    schema = load_schema(reproduction.file)
     parameters = resolve(schema, options.profile, options.parameters, reproduction.name)
     model = model_card(choose_model(schema, options.model, reproduction.name))
     deadline = schema.deadline[options.profile]
     return Plan(
         root=root,
         reproduction=reproduction,
-        claims=load_claims(reproduction.claims),
+        claims=load_claims(reproduction.file),
         model=model,
         profile=options.profile,
         parameters=parameters,

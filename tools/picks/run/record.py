@@ -111,7 +111,7 @@ def recorded_runs(reproduction: Reproduction) -> list[tuple[Path, dict[str, Any]
     Raises:
         UserError: one of them cannot be read.
     """
-    models = load_schema(reproduction.parameters).models
+    models = load_schema(reproduction.file).models
     stems = [results_stem(model, profile) for model in models for profile in reversed(PROFILES)]
     paths = [reproduction.results / f"{stem}.json" for stem in stems]
     return [(path, read(path)) for path in paths if path.exists()]
@@ -141,15 +141,36 @@ def compare(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[st
 
 
 def found_again(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[str, MetricSpec]) -> bool:
-    """Whether a run asked the same as a record, and found the same numbers: all of them, each within its tolerance."""
-    if not comparable(run, record) or _values(run).keys() != _values(record).keys():
+    """Whether a run asked the same as a record, and found each of its numbers there, within its tolerance."""
+    if not comparable(run, record) or not _values(run).keys() <= _values(record).keys():
         return False
     return not [change for change in compare(run, record, specs) if change.subject in _values(run)]
 
 
 def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
-    """Put a run's record, figures and data in a reproduction's `results/`, in place of the former ones."""
+    """Put a run's record in a reproduction's `results/`, in place of the former one.
+
+    Figures and data are kept of a model's fullest profile alone.
+    """
     results.mkdir(exist_ok=True)
+    model, place = record["model"]["name"], PROFILES.index(record["profile"])
+    if any((results / f"{results_stem(model, fuller)}.json").exists() for fuller in PROFILES[place + 1 :]):
+        record = without_pictures(record)
+    kept = _keep(record, folder, results)
+    for lesser in PROFILES[:place]:
+        path = results / f"{results_stem(model, lesser)}.json"
+        if path.exists():
+            _keep(without_pictures(read(path)), folder, results)
+    return kept
+
+
+def without_pictures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without the figures and data that only the fullest profile of a model keeps."""
+    return {**record, "figures": [], "data": []}
+
+
+def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
+    """A record and its files, and nothing else of that model and profile."""
     stem = results_stem(record["model"]["name"], record["profile"])
     copies: dict[str, list[dict[str, Any]]] = {}
     for kind in ("figures", "data"):
@@ -210,7 +231,7 @@ def _provenance(plan: Plan, environment: Mapping[str, Any]) -> dict[str, Any]:
         "commit": provenance.commit(plan.root),
         "dirty": None if changes is None else bool(changes),
         "notebook_sha256": provenance.notebook_sha256(plan.reproduction.notebook),
-        "claims_sha256": sha256(plan.reproduction.claims),
+        "claims_sha256": sha256(plan.reproduction.file),
         "lock_sha256": provenance.lock_sha256(plan.root),
         "packages": provenance.packages(),
         "platform": provenance.machine(),

@@ -11,6 +11,7 @@ from picks.papers import Paper, load_paper, paper_ids
 from reproductions.common.errors import UserError
 from reproductions.common.suggest import did_you_mean
 
+FILE = "reproduction.yml"
 ONE_DIGIT_OFF = 0.85  # of an id's ten characters; two ids share half of them by chance
 
 
@@ -28,14 +29,9 @@ class Reproduction:
         return self.folder / "notebook.ipynb"
 
     @property
-    def parameters(self) -> Path:
-        """What can be varied."""
-        return self.folder / "parameters.yml"
-
-    @property
-    def claims(self) -> Path:
-        """What the paper says, and what a run would have to show."""
-        return self.folder / "claims.yml"
+    def file(self) -> Path:
+        """What the paper says, what a run would have to show, and what can be varied."""
+        return self.folder / FILE
 
     @property
     def results(self) -> Path:
@@ -81,12 +77,12 @@ def _by_name(root: Path, name: str) -> Reproduction:
     if name not in known:
         raise UserError(f"there is no reproduction {name}{did_you_mean(name, known)}{_choices(root)}")
     folder = root / "reproductions" / name
-    paper_id = load_yaml(folder / "claims.yml").get("paper")
+    paper_id = load_yaml(folder / FILE).get("paper")
     if paper_id not in paper_ids(root):
-        raise UserError(f"{folder / 'claims.yml'}: its paper {paper_id!r} is not among the papers here")
+        raise UserError(f"{folder / FILE}: its paper {paper_id!r} is not among the papers here")
     paper = load_paper(root, paper_id)
     if paper.reproduction != name:
-        raise UserError(f"{folder / 'claims.yml'}: papers/{paper_id}.yml does not say `reproduction: {name}`")
+        raise UserError(f"{folder / FILE}: papers/{paper_id}.yml does not say `reproduction: {name}`")
     return Reproduction(name, folder, paper)
 
 

@@ -12,13 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from picks.run import provenance
-from picks.run.dependence import Parts, dependence
+from picks.run.dependence import Parts, changed, dependence, in_words
 from picks.run.parameters import load_schema, resolve
 from picks.run.reproductions import Reproduction
 from reproductions.common.catalogue import ModelError, model_card
 from reproductions.common.errors import UserError
-
-MOST_NAMED = 3  # changed parts in one reason
 
 
 def why_stale(reproduction: Reproduction, record: Mapping[str, Any]) -> str:
@@ -30,7 +28,8 @@ def why_stale(reproduction: Reproduction, record: Mapping[str, Any]) -> str:
         now = todays_parts(reproduction, record)
     except (UserError, ModelError, OSError, SyntaxError, ValueError) as error:
         return f"what it depends on cannot be told: {error}"
-    return _in_words(changed(then, now))
+    parts = changed(then, now)
+    return f"{in_words(parts)} changed since" if parts else ""
 
 
 def parts_of(record: Mapping[str, Any]) -> Parts:
@@ -41,15 +40,10 @@ def parts_of(record: Mapping[str, Any]) -> Parts:
 
 def todays_parts(reproduction: Reproduction, record: Mapping[str, Any]) -> Parts:
     """What a record's numbers would depend on if it were made today."""
-    schema = load_schema(reproduction.parameters)
+    schema = load_schema(reproduction.file)
     values = resolve(schema, record["profile"], {}, reproduction.name)
     card = model_card(record["model"]["name"])
     return dependence(reproduction, card, {name: parameter.value for name, parameter in values.items()})
-
-
-def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The parts that are not what they were, or are in one alone."""
-    return [part for part in {**then, **now} if then.get(part) != now.get(part)]
 
 
 def attested(full: Mapping[str, Any], before: Mapping[str, Any], reproduction: Reproduction) -> dict[str, Any] | None:
@@ -68,11 +62,3 @@ def attested(full: Mapping[str, Any], before: Mapping[str, Any], reproduction: R
 
 def _is_code(part: str) -> bool:
     return part == "the notebook" or part.endswith(".py")
-
-
-def _in_words(parts: list[str]) -> str:
-    if not parts:
-        return ""
-    named = parts[:MOST_NAMED] + [f"{len(parts) - MOST_NAMED} more"] * (len(parts) > MOST_NAMED)
-    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"{listed} changed since"

@@ -57,7 +57,7 @@ def judge_again(root: Path, paths: Sequence[Path]) -> int:
         if _owner(path):
             continue
         record = read(path)
-        file = find(root, record["reproduction"]).claims
+        file = find(root, record["reproduction"]).file
         metrics = {fields["name"]: Metric.from_json(fields) for fields in record["metrics"]}
         judged = judge(load_claims(file), metrics, record["profile"])
         again = {"commit": provenance.commit(root), "claims_sha256": sha256(file)}

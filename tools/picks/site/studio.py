@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from picks.site import markup
 from picks.site.addresses import Addresses, paper_page, slug
 from picks.site.collection import Library
+from picks.site.drawings import clean_svg, svg_size
 from picks.site.formats import FILTERS
 from picks.site.images import clean_png, size
 from picks.site.results import Figure, Run
@@ -51,12 +52,16 @@ class Studio:
 
     def picture(self, run: Run, figure: Figure, theme: str) -> Picture:
         """Where a figure's drawing lies, and how large it is."""
-        width, height = size(self.png(run, figure, theme))
+        drawing = self.drawing(figure, theme)
+        width, height = svg_size(drawing) if _is_svg(figure, theme) else size(drawing)
         return Picture(picture_path(run, figure, theme), width, height)
 
-    def png(self, run: Run, figure: Figure, theme: str) -> bytes:
-        """A figure's drawing, encoded by us."""
-        return clean_png(figure.files[theme], self.root / "build" / "cache" / "figures")
+    def drawing(self, figure: Figure, theme: str) -> bytes:
+        """A figure for light or dark pages, written by us."""
+        path = figure.files[theme]
+        if _is_svg(figure, theme):
+            return clean_svg(path.name, path.read_bytes(), theme)
+        return clean_png(path, self.root / "build" / "cache" / "figures")
 
     @property
     def _environment(self) -> Environment:
@@ -65,7 +70,11 @@ class Studio:
 
 def picture_path(run: Run, figure: Figure, theme: str) -> str:
     """Where a figure's drawing lies on the site."""
-    return f"figures/{run.reproduction}/{run.key}.{figure.name}.{theme}.png"
+    return f"figures/{run.reproduction}/{run.key}.{figure.name}.{theme}{figure.files[theme].suffix}"
+
+
+def _is_svg(figure: Figure, theme: str) -> bool:
+    return figure.files[theme].suffix == ".svg"
 
 
 def figure_anchor(run: Run, figure: Figure) -> str:

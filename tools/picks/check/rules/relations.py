@@ -126,12 +126,13 @@ def reproduction_of_another(entry: Entry, base: Base) -> Iterator[Finding]:
     """The reproduction's claims are of another paper.
 
     Why: paper and reproduction must name each other, or verdicts appear beside the wrong paper.
-    Mend: mend `reproduction` here, or `paper` in the reproduction's claims.yml.
+    Mend: mend `reproduction` here, or `paper` in the reproduction's reproduction.yml.
     """
     named = entry.text("reproduction")
     paper = base.reproductions.get(named.value, entry.id) if named else entry.id
     if named and paper != entry.id:
-        yield Finding(named.position, f"its claims.yml says {shown(paper) if paper else 'no paper'}, not {entry.id}")
+        said = shown(paper) if paper else "no paper"
+        yield Finding(named.position, f"its reproduction.yml says {said}, not {entry.id}")
 
 
 @entry_rule(ERROR)

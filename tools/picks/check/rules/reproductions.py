@@ -22,7 +22,7 @@ def reproduction_file(entry: Entry, base: Base) -> Iterator[Finding]:
     Why: a run would be refused, or would measure something else than was meant.
     Mend: correct the line; CONTRIBUTING.md says what belongs into these files.
 
-    The files are claims.yml, parameters.yml, relations/*.yml, and reproductions/*.yml; they are read as `tools/repro`
+    The files are reproduction.yml, relations/*.yml, and reproductions/*.yml; they are read as `tools/repro`
     reads them. What they may hold is in reproductions/common/schemas/.
     """
     for folder in _folder(entry, base):
@@ -64,12 +64,8 @@ def _folder(entry: Entry, base: Base) -> Iterator[Path]:
 
 def _misfits(folder: Path) -> Iterator[tuple[Path, Misfit]]:
     """What is wrong with each file."""
-    from picks.run.parameters import load_schema  # slow to import, and most entries have no reproduction
-    from reproductions.common.claims import load_claims
-
     files: list[tuple[Path, Callable[[Path], Any]]] = [
-        (folder / "claims.yml", load_claims),
-        (folder / "parameters.yml", load_schema),
+        (folder / "reproduction.yml", _read_reproduction),
         *((path, partial(load, name="relation")) for path in sorted(folder.glob("relations/*.yml"))),
         *((path, partial(load, name=path.stem)) for path in sorted(folder.parent.glob("*.yml"))),
     ]
@@ -78,6 +74,14 @@ def _misfits(folder: Path) -> Iterator[tuple[Path, Misfit]]:
             read(path)
         except UserError as error:
             yield from ((path, misfit) for misfit in _told(error))
+
+
+def _read_reproduction(path: Path) -> None:
+    from picks.run.parameters import load_schema  # slow to import, and most entries have no reproduction
+    from reproductions.common.claims import load_claims
+
+    load_claims(path)
+    load_schema(path)
 
 
 def _told(error: UserError) -> list[Misfit]:

@@ -1,0 +1,29 @@
+"""What every notebook begins with: a model, and a report for what is found on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformer_lens.model_bridge import TransformerBridge
+
+from reproductions.common.claims import load_claims
+from reproductions.common.models import load_model, machine
+from reproductions.common.report import Report
+
+REPRODUCTIONS = Path(__file__).parents[1]
+
+
+def bench(
+    name: str, model: str, device: str = "auto", out: str = "", profile: str = "quick"
+) -> tuple[TransformerBridge, Report]:
+    """The model, and the report of the reproduction `name`, which judges by the claims of its `reproduction.yml`.
+
+    out: where the report is written; empty for a fresh temporary folder.
+
+    Raises:
+        ClaimError: there is no such reproduction, or its file is not as it must be.
+        ModelError: the model cannot be had.
+    """
+    claims = load_claims(REPRODUCTIONS / name / "reproduction.yml")
+    lm = load_model(model, device)
+    return lm, Report(out, claims, profile, machine(lm))

@@ -1,0 +1,55 @@
+"""Figures are drawings that look the same everywhere, the same again when drawn again, and of a bounded size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from reproductions.common.plots import DARK, LIGHT, MOST_POINTS, THEMES, recoloured, save
+
+
+def _cloud(points: int) -> Figure:
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.scatter(*np.random.default_rng(0).random((2, points)), s=3)
+    axes.set(title="dots", xlabel="layer")
+    return figure
+
+
+def _saved(folder: Path, points: int) -> str:
+    path = folder / "cloud.svg"
+    save(lambda: _cloud(points), path)
+    return path.read_text(encoding="utf8")
+
+
+def test_what_is_drawn_again_is_the_same(tmp_path: Path) -> None:
+    assert _saved(tmp_path, 10) == _saved(tmp_path, 10)
+
+
+def test_nothing_in_it_leads_elsewhere(tmp_path: Path) -> None:
+    drawn = _saved(tmp_path, 10).replace('xmlns="http://www.w3.org/2000/svg"', "")
+    drawn = drawn.replace('xmlns:xlink="http://www.w3.org/1999/xlink"', "")
+    assert "http" not in drawn
+    assert "<!" not in drawn
+    assert "<text" not in drawn
+
+
+@pytest.mark.parametrize(("points", "pictured"), [(MOST_POINTS, False), (MOST_POINTS + 1, True)])
+def test_of_more_than_a_few_thousand_points_a_picture_is_made(tmp_path: Path, points: int, *, pictured: bool) -> None:
+    assert ("<image" in _saved(tmp_path, points)) == pictured
+
+
+def test_a_picture_of_many_points_is_small(tmp_path: Path) -> None:
+    assert len(_saved(tmp_path, 100_000)) < len(_saved(tmp_path, MOST_POINTS))
+
+
+def test_the_dark_one_differs_in_ink_and_paper_alone(tmp_path: Path) -> None:
+    light = _saved(tmp_path, 10)
+    dark = recoloured(light, DARK)
+    assert THEMES[LIGHT]["ink"] in light
+    assert not any(colour in dark for colour in THEMES[LIGHT].values())
+    assert recoloured(light, LIGHT) == light
+    assert dark != light
