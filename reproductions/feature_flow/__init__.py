@@ -6,6 +6,6 @@ With the decoders of two autoencoders of your own, W_dec [latents, d_model]:
     matches.source, matches.best  # each latent's predecessor in the layer before, and the cosine with it
 """
 
-from reproductions.feature_flow.matching import Matches, directions, hungarian, top_matches
+from reproductions.feature_flow.method import Matches, directions, hungarian, top_matches
 
 __all__ = ["Matches", "directions", "hungarian", "top_matches"]

@@ -32,7 +32,7 @@ from transformers import Cache, DynamicCache
 from reproductions.common.hooks import Hooked
 from reproductions.common.progress import counting
 from reproductions.feature_flow.groups import Cases, Sample, active
-from reproductions.feature_flow.matching import MODULES, NONE, Predecessors
+from reproductions.feature_flow.method import MODULES, NONE, Predecessors
 from reproductions.feature_flow.windows import AFTER, Window
 
 AT_ONCE = 1024  # interventions in one pass

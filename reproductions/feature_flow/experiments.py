@@ -34,7 +34,7 @@ from reproductions.feature_flow.groups import (
     random_predecessors,
     sampled_targets,
 )
-from reproductions.feature_flow.matching import (
+from reproductions.feature_flow.method import (
     MODULES,
     Predecessors,
     directions,

@@ -21,7 +21,7 @@ from reproductions.feature_flow.findings import EXPLAINED
 from reproductions.feature_flow.graphs import FlowGraph, Node
 from reproductions.feature_flow.groups import GROUPS, Cases
 from reproductions.feature_flow.groups import shares as group_shares
-from reproductions.feature_flow.matching import MODULES
+from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.taxonomy import STATES
 from reproductions.feature_flow.windows import window_sites
 

@@ -38,7 +38,7 @@ from reproductions.feature_flow.experiments import (
     exchanged,
 )
 from reproductions.feature_flow.groups import ATT, GROUPS, MLP, PROSE, RES, TECHNICAL, Cases
-from reproductions.feature_flow.matching import MODULES
+from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.taxonomy import STATES, UNEXPLAINED, SeedLevel, classify
 from reproductions.feature_flow.transitions import OWN

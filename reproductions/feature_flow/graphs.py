@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from reproductions.feature_flow.matching import Matches, Predecessors
+from reproductions.feature_flow.method import Matches, Predecessors
 from reproductions.feature_flow.taxonomy import Thresholds
 
 # The paper's cut-offs, for d = 2304 and 16k latents: those of appendix B.2, and that of table 5 for the MLP's latents.

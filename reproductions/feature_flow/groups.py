@@ -23,7 +23,7 @@ from reproductions.common.held_out import Excerpt
 from reproductions.common.progress import working
 from reproductions.common.text import sequences
 from reproductions.common.workers import side_by_side
-from reproductions.feature_flow.matching import MODULES, NONE, Matches, Predecessors
+from reproductions.feature_flow.method import MODULES, NONE, Matches, Predecessors
 from reproductions.feature_flow.windows import AFTER, Window
 
 PROSE, TECHNICAL, DICTIONARY = "prose", "technical", "dictionary"

@@ -17,7 +17,7 @@ from reproductions.common.held_out import Excerpt
 from reproductions.common.progress import working
 from reproductions.common.workers import side_by_side
 from reproductions.feature_flow.groups import PROSE, TECHNICAL, Texts
-from reproductions.feature_flow.matching import Correlations, Predecessors
+from reproductions.feature_flow.method import Correlations, Predecessors
 from reproductions.feature_flow.windows import Dictionary, Window
 
 AT_ONCE = 9  # texts in one pass

@@ -23,7 +23,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from reproductions.feature_flow.matching import MODULES, Predecessors, Sources, directions, predecessors, top_matches
+from reproductions.feature_flow.method import MODULES, Predecessors, Sources, directions, predecessors, top_matches
 
 STATES = ("translated", "processed", "newborn", "unexplained")
 TRANSLATED, PROCESSED, NEWBORN, UNEXPLAINED = range(len(STATES))

@@ -20,7 +20,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from reproductions.feature_flow.matching import NONE, Matches, MatchingError
+from reproductions.feature_flow.method import NONE, Matches, MatchingError
 
 TOKENS_AT_ONCE = 2048
 OWN = "own code"  # what B's autoencoder explains itself: the most that a map can be asked for

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reproductions.common.activations import layer_of
 from reproductions.common.autoencoders import load_sae, ordinary, shipped_sites
-from reproductions.feature_flow.matching import MODULES, Sources, directions
+from reproductions.feature_flow.method import MODULES, Sources, directions
 
 AFTER = "after"  # R_L, beside the three of MODULES
 

@@ -7,6 +7,6 @@ For directions [n, d_model] in the residual stream of a model of your own:
     words = [model.to_string(token) for token in ends.top[0]]
 """
 
-from reproductions.output_centric.descriptions import Ends, token_change, vocab_proj
+from reproductions.output_centric.method import Ends, token_change, vocab_proj
 
 __all__ = ["Ends", "token_change", "vocab_proj"]

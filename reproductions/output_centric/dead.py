@@ -17,8 +17,8 @@ from torch import Tensor
 
 from reproductions.common.activations import activations
 from reproductions.common.autoencoders import firing_rates
-from reproductions.output_centric.descriptions import PROJECTED, in_turn, token_change, vocab_proj
 from reproductions.output_centric.features import Feature, Latents
+from reproductions.output_centric.method import PROJECTED, in_turn, token_change, vocab_proj
 
 CARRIED = 2  # of a latent's tokens, the most telling, are put into every carrier sentence
 TOKENS_AT_ONCE = 4096  # in one pass

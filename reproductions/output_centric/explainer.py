@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import TemplateError
 
-from reproductions.output_centric.descriptions import CONCAT_ALL, MAX_ACT, TOKEN_CHANGE, VOCAB_PROJ
+from reproductions.output_centric.method import CONCAT_ALL, MAX_ACT, TOKEN_CHANGE, VOCAB_PROJ
 from reproductions.output_centric.prompts import Evidence, Prompt, prompts
 from reproductions.output_centric.words import Words
 

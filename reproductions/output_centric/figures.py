@@ -11,10 +11,10 @@ from torch import Tensor
 
 from reproductions.common.plots import CATEGORICAL
 from reproductions.common.stats import mean_interval, nan_mean
-from reproductions.output_centric.descriptions import METHODS, SINGLE
 from reproductions.output_centric.features import FAMILIES
 from reproductions.output_centric.findings import INPUT, OUTPUT, Scores
 from reproductions.output_centric.judges import CHANCE
+from reproductions.output_centric.method import METHODS, SINGLE
 
 MARKERS = ("o", "s", "^", "v", "<", ">", "D", "P")
 

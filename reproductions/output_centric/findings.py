@@ -15,7 +15,9 @@ from torch import Tensor
 
 from reproductions.common.metrics import Metric, difference_of, mean_of, plain
 from reproductions.common.stats import nan_mean
-from reproductions.output_centric.descriptions import (
+from reproductions.output_centric.exams import Descriptions, Inputs, Outputs, halves
+from reproductions.output_centric.features import FAMILIES, MLP, NEURON, RESIDUAL, Feature
+from reproductions.output_centric.method import (
     CONCAT_ALL,
     MAX_ACT,
     METHODS,
@@ -25,8 +27,6 @@ from reproductions.output_centric.descriptions import (
     VOCAB_PROJ,
     Material,
 )
-from reproductions.output_centric.exams import Descriptions, Inputs, Outputs, halves
-from reproductions.output_centric.features import FAMILIES, MLP, NEURON, RESIDUAL, Feature
 
 INPUT, AREA, OUTPUT, ASKED = "input", "area", "output", "asked"  # examinations, as they begin the names of metrics
 SECOND = {INPUT: AREA, OUTPUT: ASKED}  # the second route to each

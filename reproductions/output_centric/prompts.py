@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reproductions.output_centric.descriptions import (
+from reproductions.output_centric.method import (
     CHANGED,
     MAX_ACT,
     PROJECTED,

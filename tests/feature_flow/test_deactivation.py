@@ -8,7 +8,7 @@ from reproductions.common.edits import Edited
 from reproductions.feature_flow import deactivation
 from reproductions.feature_flow.deactivation import Rerun, ceiling, control, everything, outcomes, removal, sweep
 from reproductions.feature_flow.groups import active_cases, sample
-from reproductions.feature_flow.matching import MODULES, NONE
+from reproductions.feature_flow.method import MODULES, NONE
 from reproductions.feature_flow.windows import AFTER
 from tests.common.tiny_bridge import tiny_gemma, tiny_llama
 from tests.feature_flow.tiny_window import random_predecessors, tiny_texts, tiny_window

@@ -21,7 +21,7 @@ from reproductions.feature_flow.experiments import BEST, PEARSON, RANDOM, TOP_1,
 from reproductions.feature_flow.findings import by_text, over_texts
 from reproductions.feature_flow.graphs import Node
 from reproductions.feature_flow.groups import ATT, MLP, RES, sample
-from reproductions.feature_flow.matching import MODULES
+from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.readings import read
 from reproductions.feature_flow.taxonomy import seed_level
 from reproductions.feature_flow.themes import LEXICON, NO_WORD, Theme, Vocabulary

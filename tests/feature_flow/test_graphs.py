@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reproductions.feature_flow.graphs import PAPER, Edge, FlowGraph, GraphError, Node, Step, Window
-from reproductions.feature_flow.matching import NONE, Matches, Predecessors, Sources, directions, predecessors
+from reproductions.feature_flow.method import NONE, Matches, Predecessors, Sources, directions, predecessors
 from reproductions.feature_flow.taxonomy import Thresholds
 
 HALF = Thresholds(0.5, 0.5, 0.5)

@@ -17,7 +17,7 @@ from reproductions.feature_flow.groups import (
     sampled_targets,
     shares,
 )
-from reproductions.feature_flow.matching import MODULES, NONE, Matches, Predecessors
+from reproductions.feature_flow.method import MODULES, NONE, Matches, Predecessors
 from reproductions.feature_flow.windows import AFTER, Window, WindowError
 from tests.common.tiny_bridge import tiny_llama
 from tests.feature_flow.tiny_window import LATENTS, K, random_predecessors, tiny_texts, tiny_window

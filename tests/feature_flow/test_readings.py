@@ -5,7 +5,7 @@ import torch
 
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
-from reproductions.feature_flow.matching import MODULES, pearson_matches, typical_activations
+from reproductions.feature_flow.method import MODULES, pearson_matches, typical_activations
 from reproductions.feature_flow.readings import ALL, halves, read
 from reproductions.feature_flow.windows import Dictionary
 from tests.common.tiny_bridge import tiny_llama

@@ -11,7 +11,7 @@ from reproductions.feature_flow import effects, steering
 from reproductions.feature_flow.effects import Baseline, ExpectedMass, Scores, Steered, surprise, write
 from reproductions.feature_flow.graphs import Node, Step
 from reproductions.feature_flow.graphs import Window as GraphWindow
-from reproductions.feature_flow.matching import predecessors, top_matches
+from reproductions.feature_flow.method import predecessors, top_matches
 from reproductions.feature_flow.steering import (
     along,
     amplifier,

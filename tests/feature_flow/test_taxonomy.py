@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from reproductions.feature_flow.matching import MODULES, Matches, Predecessors, Sources, directions, predecessors
+from reproductions.feature_flow.method import MODULES, Matches, Predecessors, Sources, directions, predecessors
 from reproductions.feature_flow.taxonomy import (
     NEWBORN,
     PROCESSED,

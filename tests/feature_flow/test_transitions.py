@@ -9,7 +9,7 @@ from torch import Tensor
 from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import Weights
 from reproductions.feature_flow import transitions
-from reproductions.feature_flow.matching import (
+from reproductions.feature_flow.method import (
     NONE,
     Matches,
     MatchingError,

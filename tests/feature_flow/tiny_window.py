@@ -7,7 +7,7 @@ import torch
 from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import Weights
 from reproductions.feature_flow.groups import Texts
-from reproductions.feature_flow.matching import MODULES, Matches, Predecessors
+from reproductions.feature_flow.method import MODULES, Matches, Predecessors
 from reproductions.feature_flow.windows import Dictionary, Window, window_sites
 
 LATENTS, K, LENGTH = 40, 6, 12

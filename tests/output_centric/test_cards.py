@@ -8,7 +8,7 @@ import torch
 
 from reproductions.common.edits import final_states, generate, unembed
 from reproductions.common.steering import Divergence
-from reproductions.output_centric import descriptions, passages, steering
+from reproductions.output_centric import method, passages, steering
 from reproductions.output_centric.cards import Album
 from reproductions.output_centric.features import Feature, clamps, neurons
 from reproductions.output_centric.words import Words
@@ -115,8 +115,8 @@ def test_a_card_says_all_that_was_found_and_is_json(model, chosen, words):
     rows = torch.randint(1, 51, (6, 33), generator=torch.Generator().manual_seed(0))
     readings = passages.read(model, chosen, rows)
     directions = torch.cat([f.source.directions(torch.tensor([f.index])) for f in chosen])
-    projected = descriptions.vocab_proj(model, directions, k=15)
-    changed = descriptions.token_change(model, chosen, rows[:2], k=4)
+    projected = method.vocab_proj(model, directions, k=15)
+    changed = method.token_change(model, chosen, rows[:2], k=4)
     written = steering.write(model, words, chosen[1:2], torch.ones(1, 4), seed=0)
     lists, texts = [{"MaxAct": [1, 2]}] * 3, {1: written.steered[0]}
     album = Album(chosen, words, readings, projected, changed, texts, written.clean, lists, [{}] * 3)

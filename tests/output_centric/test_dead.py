@@ -26,8 +26,8 @@ from reproductions.output_centric.dead import (
     projected_and_changed,
     revive,
 )
-from reproductions.output_centric.descriptions import PROJECTED, vocab_proj
 from reproductions.output_centric.features import RESIDUAL, Latents
+from reproductions.output_centric.method import PROJECTED, vocab_proj
 from tests.output_centric.tiny import LATENTS, WIDTH, latents_of, random_weights, tiny_latents, tiny_model
 
 SITE = "blocks.1.hook_resid_post"

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reproductions.output_centric import explainer
-from reproductions.output_centric.descriptions import CONCAT_ALL, METHODS, RAW_ALL, Ends, TokenChange
 from reproductions.output_centric.explainer import (
     KEY,
     ExplainerError,
@@ -26,6 +25,7 @@ from reproductions.output_centric.explainer import (
     sentences,
     words_of,
 )
+from reproductions.output_centric.method import CONCAT_ALL, METHODS, RAW_ALL, Ends, TokenChange
 from reproductions.output_centric.prompts import Evidence, Excerpt, Prompt, excerpts_block, prompts, quoted
 from reproductions.output_centric.words import Words
 from tests.output_centric.tiny import tiny_model

@@ -12,7 +12,11 @@ import reproductions.output_centric as here
 from reproductions.common.claims import load_claims
 from reproductions.common.verdicts import HOLDS, NOT_TESTED, POSITIVE, judge
 from reproductions.output_centric import findings
-from reproductions.output_centric.descriptions import (
+from reproductions.output_centric.exams import Inputs, Outputs, halves
+from reproductions.output_centric.features import MLP, NEURON, Feature, neurons
+from reproductions.output_centric.findings import Harness, Scores, best, ends, strangers
+from reproductions.output_centric.judges import Library, WordJudges
+from reproductions.output_centric.method import (
     CONCAT_ALL,
     MAX_ACT,
     METHODS,
@@ -21,10 +25,6 @@ from reproductions.output_centric.descriptions import (
     Material,
     vocab_proj,
 )
-from reproductions.output_centric.exams import Inputs, Outputs, halves
-from reproductions.output_centric.features import MLP, NEURON, Feature, neurons
-from reproductions.output_centric.findings import Harness, Scores, best, ends, strangers
-from reproductions.output_centric.judges import Library, WordJudges
 from reproductions.output_centric.words import Words
 from tests.output_centric.tiny import tiny_latents, tiny_model
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from reproductions.common.edits import final_states, unembed
-from reproductions.output_centric import descriptions
-from reproductions.output_centric.descriptions import METHODS, Ends, Material, TokenChange
+from reproductions.output_centric import method
 from reproductions.output_centric.features import Feature, neurons
+from reproductions.output_centric.method import METHODS, Ends, Material, TokenChange
 from reproductions.output_centric.words import Words
 from tests.output_centric.tiny import tiny_latents, tiny_model
 
@@ -23,10 +23,10 @@ def ranked(logits, k):
 
 
 def test_vocab_proj_equals_a_loop_over_features(model, monkeypatch):
-    monkeypatch.setattr(descriptions, "FEATURES_AT_ONCE", 7)
+    monkeypatch.setattr(method, "FEATURES_AT_ONCE", 7)
     directions = neurons(model, 1).directions(torch.arange(64))
 
-    ends = descriptions.vocab_proj(model, directions, k=5)
+    ends = method.vocab_proj(model, directions, k=5)
 
     for row, v in enumerate(directions):
         normed = v / (v.square().mean() + model.cfg.eps).sqrt() * model.ln_final.weight
@@ -38,7 +38,7 @@ def test_vocab_proj_equals_a_loop_over_features(model, monkeypatch):
 def test_the_projection_on_the_embedding_leaves_the_norm_out(model):
     directions = neurons(model, 1).directions(torch.arange(10))
 
-    ends = descriptions.embedding_ends(model, directions, k=3)
+    ends = method.embedding_ends(model, directions, k=3)
 
     assert ends.top[4].tolist() == ranked(model.W_E @ directions[4], 3)[0]
 
@@ -47,9 +47,9 @@ def test_token_change_equals_a_loop_over_features_and_windows(model, monkeypatch
     latents, others = tiny_latents(), neurons(model, 2)
     chosen = [Feature(latents, 3), Feature(others, 9), Feature(latents, 20), Feature(others, 50), Feature(latents, 8)]
     windows = torch.randint(1, 51, (3, 8), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(descriptions, "ROWS_AT_ONCE", 14)  # two features a pass
+    monkeypatch.setattr(method, "ROWS_AT_ONCE", 14)  # two features a pass
 
-    found = descriptions.token_change(model, chosen, windows, clamp=10.0, k=4)
+    found = method.token_change(model, chosen, windows, clamp=10.0, k=4)
 
     for row, feature in enumerate(chosen):
         for value, ends in ((10.0, found.amplified), (-10.0, found.negated)):
@@ -110,15 +110,15 @@ def words():
 def test_spellings_of_a_word_count_once():
     ends = Ends(torch.tensor([[1, 2, 4]]), torch.tensor([[3, 5, 0]]))
 
-    assert words().named(descriptions.projected_words(ends, 0, words())) == ["paris", "rain", "\n", "<s>"]
-    assert words().named(descriptions.projected_words(ends, 0, words(), suppressed=False)) == ["paris", "rain"]
+    assert words().named(method.projected_words(ends, 0, words())) == ["paris", "rain", "\n", "<s>"]
+    assert words().named(method.projected_words(ends, 0, words(), suppressed=False)) == ["paris", "rain"]
 
 
 def test_what_negation_lowers_counts_as_promoted():
     change = TokenChange(Ends(torch.tensor([[1]]), torch.tensor([[5]])), Ends(torch.tensor([[0]]), torch.tensor([[4]])))
 
-    assert words().named(descriptions.changed_words(change, 0, words(), suppressed=False)) == ["paris", "rain"]
-    assert words().named(descriptions.changed_words(change, 0, words())) == ["paris", "rain", "\n", "<s>"]
+    assert words().named(method.changed_words(change, 0, words(), suppressed=False)) == ["paris", "rain"]
+    assert words().named(method.changed_words(change, 0, words())) == ["paris", "rain", "\n", "<s>"]
 
 
 def test_words_of_a_vocabulary(model):

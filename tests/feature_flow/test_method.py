@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from reproductions.feature_flow import matching
-from reproductions.feature_flow.matching import (
+from reproductions.feature_flow import method
+from reproductions.feature_flow.method import (
     NONE,
     Matches,
     MatchingError,
@@ -48,8 +48,8 @@ def test_blocks_of_any_size_give_what_the_naive_loop_gives(
 ) -> None:
     targets, sources = dictionary(n, seed=1), dictionary(m, seed=2)
     for target_block, source_block in [(4096, 4096), (8, 16), (7, 3), (1, 1)]:
-        monkeypatch.setattr(matching, "TARGET_BLOCK", target_block)
-        monkeypatch.setattr(matching, "SOURCE_BLOCK", source_block)
+        monkeypatch.setattr(method, "TARGET_BLOCK", target_block)
+        monkeypatch.setattr(method, "SOURCE_BLOCK", source_block)
         found = top_matches(targets, sources, k)
         assert torch.equal(found.indices, naive(targets, sources, k))
         torch.testing.assert_close(found.scores, (targets @ sources.T).gather(1, found.indices))
@@ -77,8 +77,8 @@ class Largest(TorchDispatchMode):
 
 
 def test_the_whole_product_is_never_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "TARGET_BLOCK", 16)
-    monkeypatch.setattr(matching, "SOURCE_BLOCK", 32)
+    monkeypatch.setattr(method, "TARGET_BLOCK", 16)
+    monkeypatch.setattr(method, "SOURCE_BLOCK", 32)
     targets, sources = dictionary(300, d=1), dictionary(400, d=1)
     with Largest() as made:
         top_matches(targets, sources, 2)
