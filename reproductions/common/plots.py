@@ -22,7 +22,8 @@ CATEGORICAL = (
     "#aa3377",
 )  # Tol's bright: safe for colour-blind eyes
 LIGHT, DARK = "light", "dark"
-MOST_POINTS = 3000  # that are drawn one by one
+MOST_POINTS = 2000  # of a figure that are drawn one by one
+FEW_POINTS = 50  # of a series that are so whatever else there is
 THEMES = {
     "light": {"background": "#ffffff", "ink": "#24292f", "faint": "#c8ccd1"},
     "dark": {"background": "#1e2129", "ink": "#d9dee5", "faint": "#4a505a"},
@@ -85,12 +86,15 @@ def recoloured(svg: str, theme: str) -> str:
 
 
 def _rasterise_clouds(figure: Figure) -> None:
+    """Make pictures of clouds and of dotted lines where a figure has too many points to draw them one by one."""
     import numpy as np
 
-    for axes in figure.axes:
-        drawn = [(cloud, cloud.get_offsets()) for cloud in axes.collections]
-        for artist, points in [*drawn, *((line, line.get_xydata()) for line in axes.lines)]:
-            artist.set_rasterized(len(np.asarray(points)) > MOST_POINTS)
+    clouds = [(cloud, cloud.get_offsets()) for axes in figure.axes for cloud in axes.collections]
+    lines = [(line, line.get_xydata()) for axes in figure.axes for line in axes.lines]
+    points = [(artist, len(np.asarray(places))) for artist, places in [*clouds, *lines]]
+    many = sum(n for _, n in points) > MOST_POINTS
+    for artist, n in points:
+        artist.set_rasterized(many and n > FEW_POINTS)
 
 
 def _plain(svg: str) -> str:

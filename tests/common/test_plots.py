@@ -42,6 +42,17 @@ def test_of_more_than_a_few_thousand_points_a_picture_is_made(tmp_path: Path, po
     assert ("<image" in _saved(tmp_path, points)) == pictured
 
 
+def test_many_small_series_are_a_cloud_as_well(tmp_path: Path) -> None:
+    def draw() -> Figure:
+        figure, axes = plt.subplots()
+        for series in range(30):
+            axes.scatter(range(100), [series] * 100)
+        return figure
+
+    save(draw, tmp_path / "series.svg")
+    assert (tmp_path / "series.svg").stat().st_size < 100_000
+
+
 def test_a_picture_of_many_points_is_small(tmp_path: Path) -> None:
     assert len(_saved(tmp_path, 100_000)) < len(_saved(tmp_path, MOST_POINTS))
 
