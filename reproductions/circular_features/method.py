@@ -53,7 +53,7 @@ NEXT = [
 EARLY_LATE = ["very early on {}", "very late on {}", "morning on {}", "evening on {}"]  # section 5.3
 NEUTRAL = ["quite often on {}", "rather seldom on {}", "only on {}", "even on {}"]
 COMPONENTS = 5  # k of section 5.1
-MOVES = (3, -3)  # places from a word to those that are written in its place
+MOVE = 3  # places from a word to the one that is written in its place
 
 
 def prompts(model: Any, words: Sequence[str], template: str) -> tuple[Tensor, int]:
@@ -208,30 +208,31 @@ def circle_write(states: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def moved(
-    model: Any, words: Sequence[str], templates: Sequence[str], layers: Sequence[int], seed: int = 0, shift: int = 1
+    model: Any, words: list[str], templates: list[str], layers: list[int], seeds: list[int], shift: int = 1
 ) -> Tensor:
-    """How far answers follow when the state of word i is made that of word j: [T, layers, 4].
+    """How far answers follow when the state of each word i is made that of word j = i + 3: [T, layers, 4].
 
-    The logit of the answer to j less that to i, mean over pairs, after four writes: j's angle, with all else at the
-    mean over words; the same with the probe of a random order, as long; the five components of j's own state, the rest
-    as it was; j's whole state. Every other template fits W and P, the rest are written to.
+    The logit of the answer to j less that to i, mean over words, after four writes: j's angle, with all else at the
+    mean over words; the same with probes of random orders, as long, mean over seeds; the five components of j's own
+    state, the rest as it was; j's whole state. Every other template fits W and P, the rest are written to.
     """
-    n, states = len(words), word_states(model, words, templates)[:, list(layers)]
+    n, states = len(words), word_states(model, words, templates)[:, layers]
+    drawn = [torch.randperm(n, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     W, right = circle_write(states[::2], torch.arange(n))
-    wrong = circle_write(states[::2], torch.randperm(n, generator=torch.Generator().manual_seed(seed)))[1]
-    wrong *= (right.flatten(1).norm(dim=1) / wrong.flatten(1).norm(dim=1))[:, None, None]
-    i = torch.arange(n).repeat(len(MOVES))
-    j = (i + torch.tensor(MOVES).repeat_interleave(n)) % n
+    writes = torch.stack([right, *(circle_write(states[::2], place)[1] for place in drawn)], dim=1)  # [L, 1 + S, n, d]
+    length = writes.flatten(2).norm(dim=2)
+    writes *= (length[:, :1] / length)[..., None, None]
+    i, j = torch.arange(n), torch.arange(MOVE, n + MOVE) % n
     found = torch.empty(len(templates) // 2, len(layers), 4)
     for (t, template), (k, layer) in itertools.product(enumerate(templates[1::2]), enumerate(layers)):
         (tokens, position), own = prompts(model, words, template), states[2 * t + 1, k]
-        swapped = own[i] + (own[j] - own[i]) @ W[k].mT @ W[k]
-        new = torch.cat([own.mean(0) + right[k, j], own.mean(0) + wrong[k, j], swapped, own[j]]).to(model.W_E.device)
+        swapped = own + (own[j] - own) @ W[k].mT @ W[k]
+        new = torch.cat([own.mean(0) + writes[k][:, j], swapped[None], own[None, j]]).flatten(0, 1).to(model.W_E.device)
         at = torch.tensor([position - 1], device=new.device)  # edits do not see position 0
         edits = {f"blocks.{layer}.hook_resid_post": partial(torch.index_copy, dim=1, index=at, source=new[:, None])}
-        logits = answers(model, words, tokens[i.repeat(4)], edits).view(4, len(i), n)
-        pairs = torch.arange(len(i))
-        found[t, k] = (logits[:, pairs, (j + shift) % n] - logits[:, pairs, (i + shift) % n]).mean(1)
+        logits = answers(model, words, tokens.repeat(len(new) // n, 1), edits).view(-1, n, n)
+        leads = (logits[:, i, (j + shift) % n] - logits[:, i, (i + shift) % n]).mean(1)
+        found[t, k] = torch.stack([leads[0], leads[1:-2].mean(), *leads[-2:]])
     return found
 
 
