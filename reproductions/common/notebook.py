@@ -10,8 +10,6 @@ from reproductions.common.claims import load_claims
 from reproductions.common.models import load_model, machine
 from reproductions.common.report import Report
 
-REPRODUCTIONS = Path(__file__).parents[1]
-
 
 def bench(
     name: str, model: str, device: str = "auto", out: str = "", profile: str = "quick"
@@ -24,6 +22,6 @@ def bench(
         ClaimError: there is no such reproduction, or its file is not as it must be.
         ModelError: the model cannot be had.
     """
-    claims = load_claims(REPRODUCTIONS / name / "reproduction.yml")
+    claims = load_claims(Path(__file__).parents[1] / name / "reproduction.yml")
     lm = load_model(model, device)
     return lm, Report(out, claims, profile, machine(lm))

@@ -16,6 +16,7 @@ STAMP = VENV / "stamp"
 MODULES = {
     "repro": "picks.run",
     "check": "picks.check",
+    "new": "picks.new",
     "add": "picks.add",
     "export": "picks.exports",
     "site": "picks.site",

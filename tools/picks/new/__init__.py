@@ -1,0 +1,1 @@
+"""`tools/new`: starts a reproduction."""
