@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import torch
 from torch import Tensor
 
 from reproductions.common import files
 from reproductions.common.activations import SiteError, activations, norm_limit
+from reproductions.common.model import Model
 from reproductions.common.progress import counting
 
 MANIFEST = "collected.json"
@@ -45,7 +46,7 @@ def chunks(rows: Tensor, device: str) -> Iterator[Tensor]:
         yield chunk.to(device).float()
 
 
-def collect(model: Any, sites: Sequence[str], tokens: Tensor, folder: Path) -> dict[str, SiteRows]:
+def collect(model: Model, sites: Sequence[str], tokens: Tensor, folder: Path) -> dict[str, SiteRows]:
     """The activations of the sites for tokens [n, position]; nothing is run when they lie in the folder already."""
     made_from = {"model": model.cfg.model_name, "tokens": hashlib.sha256(tokens.numpy().tobytes()).hexdigest()}
     found = _collected(folder, made_from)
@@ -67,7 +68,7 @@ def _collected(folder: Path, made_from: dict[str, str]) -> dict[str, SiteRows] |
     return {site: SiteRows(**entry) for site, entry in sites.items()} if manifest == made_from else None
 
 
-def _run(model: Any, sites: Sequence[str], tokens: Tensor, folder: Path) -> dict[str, SiteRows]:
+def _run(model: Model, sites: Sequence[str], tokens: Tensor, folder: Path) -> dict[str, SiteRows]:
     """The limit of a site is told from its first batch."""
     found: dict[str, SiteRows] = {}
     with ExitStack() as stack, counting(f"reading {len(sites)} sites", tokens[:, 1:].numel(), "tokens") as advance:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.hooks import Hooked
+from reproductions.common.model import Model
 
 SITE = re.compile(r"blocks\.(\d+)\.hook_(?:resid_post|attn_out|mlp_out)")
 BATCH = 32  # sequences in one pass
@@ -47,7 +48,7 @@ class Reader(Hooked):
         SiteError: the model has no such site.
     """
 
-    def __init__(self, model: Any, sites: Sequence[str]) -> None:
+    def __init__(self, model: Model, sites: Sequence[str]) -> None:
         super().__init__(model)
         self.sites = tuple(sites)
         self._after = max(map(layer_of, sites)) + 1
@@ -76,7 +77,7 @@ class Reader(Hooked):
         return keep
 
 
-def activations(model: Any, sites: Sequence[str], tokens: Tensor, batch: int = BATCH) -> Iterator[dict[str, Tensor]]:
+def activations(model: Model, sites: Sequence[str], tokens: Tensor, batch: int = BATCH) -> Iterator[dict[str, Tensor]]:
     """For one batch of sequences after the other, the activations [sequences, positions - 1, d] of each site.
 
     Position 0 is left out: what stands there is the same in every text, and many times larger than anything else.

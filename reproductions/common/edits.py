@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from reproductions.common.hooks import Hooked
+from reproductions.common.model import Model
 
 Edit = Callable[[Tensor], Tensor]  # activations [batch, position, d] to what takes their place
 
@@ -20,7 +21,7 @@ Edit = Callable[[Tensor], Tensor]  # activations [batch, position, d] to what ta
 class Edited(Hooked):
     """A context in which what passes the named hook points is edited; `past` tells how much text was read before."""
 
-    def __init__(self, model: Any, edits: Mapping[str, Edit]) -> None:
+    def __init__(self, model: Model, edits: Mapping[str, Edit]) -> None:
         super().__init__(model)
         self.edits = edits
         self.past = 0
@@ -38,14 +39,14 @@ class Edited(Hooked):
 
 
 @torch.no_grad()
-def final_states(model: Any, tokens: Tensor, edits: Mapping[str, Edit] | None = None) -> Tensor:
+def final_states(model: Model, tokens: Tensor, edits: Mapping[str, Edit] | None = None) -> Tensor:
     """What the unembedding reads [batch, position, d_model], after the final norm, for tokens [batch, position]."""
     with Edited(model, edits or {}):
         found: Tensor = model.original_model.base_model(tokens.to(model.W_E.device), use_cache=False).last_hidden_state
     return found
 
 
-def unembed(model: Any, states: Tensor) -> Tensor:
+def unembed(model: Model, states: Tensor) -> Tensor:
     """Logits [..., vocabulary] of what the final norm gave [..., d_model]."""
     logits: Tensor = model.original_model.lm_head(states)
     return logits
@@ -53,7 +54,7 @@ def unembed(model: Any, states: Tensor) -> Tensor:
 
 @torch.no_grad()
 def generate(
-    model: Any,
+    model: Model,
     prompts: Tensor,
     uniform: Tensor,
     edits: Mapping[str, Edit] | None = None,

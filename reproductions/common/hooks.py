@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
+from reproductions.common.model import Model
+
 _points: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
-def hook_points(model: Any) -> dict[str, Any]:
+def hook_points(model: Model) -> dict[str, Any]:
     """A model's hook points by name; TransformerLens takes as long to list them as a pass of a few tokens takes."""
     if model not in _points:
         _points[model] = dict(model.hook_dict)
@@ -19,7 +21,7 @@ def hook_points(model: Any) -> dict[str, Any]:
 class Hooked:
     """A context in which its `hooks` are on the model; afterwards the model is as it was."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
 
     def hooks(self) -> list[tuple[str, Callable[..., Any]]]:

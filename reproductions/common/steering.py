@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.edits import Edit, final_states, unembed
+from reproductions.common.model import Model
 
 LOGITS_AT_ONCE = 2**25
 
@@ -19,7 +19,7 @@ class Divergence:
     Position 0 does not count, since no edit reaches it.
     """
 
-    def __init__(self, model: Any, prompts: Sequence[str]) -> None:
+    def __init__(self, model: Model, prompts: Sequence[str]) -> None:
         tokens = [model.to_tokens(prompt)[0].cpu() for prompt in prompts]
         self.model = model
         self.tokens = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True)  # [prompt, position]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.corpus import CorpusError, load_sources, passages
+from reproductions.common.model import Model
 
 SEQUENCE = 128  # tokens, the first of which is the tokenizer's first special token
 TEXTS_AT_ONCE = 256
 
 
-def sequences(model: Any, texts: Iterable[str]) -> Tensor:
+def sequences(model: Model, texts: Iterable[str]) -> Tensor:
     """The texts cut into sequences [n, 128], each opened as `to_tokens` opens one.
 
     What is left at a text's end is too short for a sequence and is dropped.
@@ -29,7 +29,7 @@ def sequences(model: Any, texts: Iterable[str]) -> Tensor:
     return torch.cat(found)
 
 
-def training_sequences(model: Any, n_tokens: int, seed: int = 0) -> Tensor:
+def training_sequences(model: Model, n_tokens: int, seed: int = 0) -> Tensor:
     """Sequences from every source of the corpus, mixed at random; held-out passages are left out.
 
     A sequence counts for 127 tokens, since nothing is learnt from its first one.

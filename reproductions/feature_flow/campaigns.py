@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.activations import layer_of
+from reproductions.common.model import Model
 from reproductions.common.steering import Divergence
 from reproductions.feature_flow.effects import (
     PROMPTS,
@@ -122,7 +122,7 @@ class Campaign:
         """All of them at one of the targets, as far as they reach it."""
         return Steered.kept(amplifier(self.steerings), self.strengths[:, target])
 
-    def masses(self, model: Any) -> Tensor:
+    def masses(self, model: Model) -> Tensor:
         """The expected mass of each theme's words [themes, ways, targets], as log2 of how many times it has grown."""
         mass = ExpectedMass(model, self.prompts)
         clean = mass(self.themes)[0]
@@ -143,7 +143,7 @@ def campaign(themes: Sequence[Theme], ways: Ways, strengths: Tensor, prompts: Se
     return Campaign(themes, list(ways), _in_turn(ways), strengths, prompts)
 
 
-def strengths_at(model: Any, ways: Ways, targets: Sequence[float], prompts: Sequence[str] = PROMPTS) -> Tensor:
+def strengths_at(model: Model, ways: Ways, targets: Sequence[float], prompts: Sequence[str] = PROMPTS) -> Tensor:
     """The strengths [n, targets] at which every way to amplify each theme changes the next token by as much.
 
     All searches begin with something of the same norm to add, so that all begin near their ends.
@@ -179,7 +179,7 @@ def _ways(atlas: Atlas, theme: Theme, generator: torch.Generator) -> dict[str, S
 
 
 def by_layer(
-    model: Any, themes: Sequence[Theme], wholes: Sequence[Steering], target: float, prompts: Sequence[str]
+    model: Model, themes: Sequence[Theme], wholes: Sequence[Steering], target: float, prompts: Sequence[str]
 ) -> dict[int, Tensor]:
     """The expected mass that each theme [themes] gains, as log2, from the part of a steering at one layer alone.
 
@@ -197,7 +197,7 @@ def _part(whole: Steering, layer: int) -> Steering:
 
 @torch.no_grad()
 def written(
-    model: Any, made: Campaign, target: int, each: int, seeds: Sequence[int], baseline: Baseline
+    model: Model, made: Campaign, target: int, each: int, seeds: Sequence[int], baseline: Baseline
 ) -> dict[str, list[Scores]]:
     """What the model writes under each way at a target, for each theme [seeds, prompts, each]; NaN where none was."""
     steered = made.at(target)
@@ -211,7 +211,7 @@ def written(
     return found
 
 
-def examples(model: Any, made: Campaign, target: int, way: str, seed: int) -> list[tuple[Theme, str]]:
+def examples(model: Model, made: Campaign, target: int, way: str, seed: int) -> list[tuple[Theme, str]]:
     """One text behind the first prompt for each theme that a way to steer reaches the target for."""
     own = made.only([way])
     steered = own.at(target)
@@ -222,7 +222,7 @@ def examples(model: Any, made: Campaign, target: int, way: str, seed: int) -> li
     ]
 
 
-def suppressed(model: Any, atlas: Atlas, themes: Sequence[Theme]) -> dict[int, dict[str, Left]]:
+def suppressed(model: Model, atlas: Atlas, themes: Sequence[Theme]) -> dict[int, dict[str, Left]]:
     """What is left of each theme [themes] behind prompts that bring it up, for each r that multiplies activations.
 
     Those of the seed, of its graph at the seed's layer, of its graph at this layer and all below, and, to compare, of

@@ -30,6 +30,7 @@ from torch.nn.functional import pad
 from transformers import Cache, DynamicCache
 
 from reproductions.common.hooks import Hooked
+from reproductions.common.model import Model
 from reproductions.common.progress import counting
 from reproductions.feature_flow.groups import Cases, Sample, active
 from reproductions.feature_flow.method import MODULES, NONE, Predecessors
@@ -257,7 +258,7 @@ Moment = tuple[tuple[Any, ...], dict[str, Any]]  # what a layer is called with, 
 class Rerun(Hooked):
     """Runs layer L alone, once more for each change, at the sampled tokens of texts that are read once."""
 
-    def __init__(self, model: Any, window: Window, found: Sample) -> None:
+    def __init__(self, model: Model, window: Window, found: Sample) -> None:
         super().__init__(model)
         self.window = window
         self.found = found

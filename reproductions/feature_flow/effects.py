@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.edits import Edit, final_states, generate, unembed
+from reproductions.common.model import Model
 from reproductions.common.progress import counting
 from reproductions.common.steering import LOGITS_AT_ONCE
 from reproductions.feature_flow.steering import Editor
@@ -56,7 +56,7 @@ class ExpectedMass:
     that the clean model finds most likely.
     """
 
-    def __init__(self, model: Any, prompts: Sequence[str]) -> None:
+    def __init__(self, model: Model, prompts: Sequence[str]) -> None:
         rows = _continued(model, prompts)
         self.model = model
         self.tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [prompts, position]
@@ -115,7 +115,7 @@ class Left:
         return -self.share.log2()
 
 
-def _continued(model: Any, prompts: Sequence[str]) -> list[Tensor]:
+def _continued(model: Model, prompts: Sequence[str]) -> list[Tensor]:
     """Prompts, [position] each, and the three tokens that the model itself puts behind them."""
     rows = [model.to_tokens(prompt)[0].cpu() for prompt in prompts]
     for _ in range(AHEAD):
@@ -134,7 +134,7 @@ def prompts_about(theme: Theme) -> list[str]:
 
 @torch.no_grad()
 def write(
-    model: Any, prompts: Sequence[str], each: int, seeds: Sequence[int], steered: Steered | None = None
+    model: Model, prompts: Sequence[str], each: int, seeds: Sequence[int], steered: Steered | None = None
 ) -> Tensor:
     """Let the model write behind each prompt, `each` times a seed: texts [m, seeds, prompts, each, 36].
 
@@ -163,7 +163,7 @@ def _uniform(shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def surprise(model: Any, prompts: Sequence[str], texts: Tensor) -> Tensor:
+def surprise(model: Model, prompts: Sequence[str], texts: Tensor) -> Tensor:
     """The clean model's mean loss on a text's tokens behind its prompt, in nats: [..., prompts, each, w] to [...]."""
     found = torch.empty(texts.shape[:-1])
     for number, prompt in enumerate(map(model.to_tokens, prompts)):
@@ -172,7 +172,7 @@ def surprise(model: Any, prompts: Sequence[str], texts: Tensor) -> Tensor:
     return found
 
 
-def _surprise(model: Any, prompt: Tensor, texts: Tensor) -> Tensor:
+def _surprise(model: Model, prompt: Tensor, texts: Tensor) -> Tensor:
     """Of texts [t, w]: [t]."""
     rows = max(1, LOGITS_AT_ONCE // (len(model.W_E) * texts.shape[1]))
     losses = []
@@ -197,7 +197,7 @@ class Baseline:
     surprise: Tensor  # [prompts, each]
 
     @classmethod
-    def of(cls, model: Any, prompts: Sequence[str], others: Sequence[str], each: int, seed: int) -> Baseline:
+    def of(cls, model: Model, prompts: Sequence[str], others: Sequence[str], each: int, seed: int) -> Baseline:
         """Let the clean model write `each` texts behind every prompt."""
         texts, elsewhere = write(model, (*prompts, *others), each, [seed])[0, 0].split([len(prompts), len(others)])
         return cls(texts, elsewhere.flatten(0, 1), surprise(model, prompts, texts))

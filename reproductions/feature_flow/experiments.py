@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.autoencoders import load_sae, shipped_sites
+from reproductions.common.model import Model
 from reproductions.feature_flow import graphs
 from reproductions.feature_flow.deactivation import (
     FACTORS,
@@ -260,7 +260,7 @@ class Removed:
         return self.outcomes[method]
 
 
-def remove(model: Any, trial: Trial, readings: Readings, per_token: int, exhaustive: int) -> Removed:
+def remove(model: Model, trial: Trial, readings: Readings, per_token: int, exhaustive: int) -> Removed:
     """Remove predecessors by every method, of up to so many latents a token; search at up to so many tokens."""
     generator = torch.Generator().manual_seed(trial.seed)
     cases = sampled_targets(trial.cases, per_token, generator)
@@ -303,7 +303,7 @@ def removals(trial: Trial, cases: Cases, readings: Readings, generator: torch.Ge
 
 
 def rescaled(
-    model: Any, trial: Trial, cases: Cases, most: int, factors: Sequence[float] = FACTORS
+    model: Model, trial: Trial, cases: Cases, most: int, factors: Sequence[float] = FACTORS
 ) -> dict[float, Tensor]:
     """z_new / z_old of up to so many cases with one predecessor or more, for each factor that multiplies those."""
     own = removal(trial.found, cases, first(trial.matched.cosine))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from reproductions.common.activations import Reader
 from reproductions.common.held_out import Excerpt
+from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.text import sequences
 from reproductions.common.workers import side_by_side
@@ -89,7 +90,7 @@ class Cases:
         return Cases(self.token[rows], self.target[rows], self.group[rows])
 
 
-def held_out_texts(model: object, excerpts: Iterable[Excerpt], n: int, seed: int = 0) -> Texts:
+def held_out_texts(model: Model, excerpts: Iterable[Excerpt], n: int, seed: int = 0) -> Texts:
     """n random sequences of 128 tokens of each kind of text, or all that there are; excerpts: `held_out()`."""
     by_kind: dict[str, list[str]] = {}
     for excerpt in excerpts:
@@ -102,7 +103,7 @@ def held_out_texts(model: object, excerpts: Iterable[Excerpt], n: int, seed: int
 
 
 def sample(
-    model: object, windows: Sequence[Window], texts: Texts, per_text: int = PER_TEXT, seed: int = 0
+    model: Model, windows: Sequence[Window], texts: Texts, per_text: int = PER_TEXT, seed: int = 0
 ) -> list[Sample]:
     """Codes at random tokens of each text, one sample a window, of the same tokens and read in one pass.
 

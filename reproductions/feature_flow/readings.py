@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
+from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.workers import side_by_side
 from reproductions.feature_flow.groups import PROSE, TECHNICAL, Texts
@@ -98,7 +99,7 @@ def halves(excerpts: Sequence[Excerpt]) -> tuple[list[Excerpt], list[Excerpt]]:
 
 
 @torch.no_grad()
-def read(model: object, windows: Sequence[Window], texts: Texts) -> list[Readings]:
+def read(model: Model, windows: Sequence[Window], texts: Texts) -> list[Readings]:
     """Read the texts, once for all windows and for everything; what each window's latents did."""
     dictionaries = {each.site: each for window in windows for each in (*window.modules, window.after)}
 

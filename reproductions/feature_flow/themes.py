@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.edits import unembed
+from reproductions.common.model import Model
 from reproductions.feature_flow.graphs import Node
 from reproductions.feature_flow.windows import Dictionary
 
@@ -42,7 +42,7 @@ class Vocabulary:
     places: Tensor  # [words, d_model] of norm 1: see `_places`
 
     @classmethod
-    def of(cls, model: Any, texts: Iterable[str], frequent: int = FREQUENT) -> Vocabulary:
+    def of(cls, model: Model, texts: Iterable[str], frequent: int = FREQUENT) -> Vocabulary:
         """The words of a model's tokenizer that stand in the texts as words, without its first `frequent` tokens.
 
         Without texts to tell, beginnings of words would pass as words: ` dismant`, ` strugg`. Tokenizers have
@@ -138,7 +138,7 @@ class Theme:
 
 @torch.no_grad()
 def find_themes(
-    model: Any,
+    model: Model,
     dictionaries: Sequence[Dictionary],
     vocabulary: Vocabulary,
     n: int,
@@ -164,7 +164,7 @@ def find_themes(
     return chosen
 
 
-def _candidates(model: Any, dictionary: Dictionary, vocabulary: Vocabulary, alive: Tensor) -> list[Theme]:
+def _candidates(model: Model, dictionary: Dictionary, vocabulary: Vocabulary, alive: Tensor) -> list[Theme]:
     latents = alive.nonzero()[:, 0]
     allowed = (vocabulary.word_of != NO_WORD).nonzero()[:, 0]
     found = []

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reproductions.common.model import Model
 from reproductions.common.stats import nan_mean
 from reproductions.head_mapping.method import Pairs
 from reproductions.head_mapping.relations import Relation
@@ -114,7 +115,7 @@ class Ablation:
 
 
 def ablate_relations(
-    model: Any,
+    model: Model,
     relations: Mapping[str, Relation],
     pairs: Pairs,
     promoted: Tensor,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from reproductions.common.model import Model
 from reproductions.common.stats import nan_mean, standard_error
 from reproductions.common.workers import side_by_side
 from reproductions.head_mapping.dynamic import head_outputs
@@ -58,7 +58,7 @@ class Chosen:
         return [not chooser for chooser in self.choosers]
 
 
-def chosen_reading(model: Any, pairs: Pairs, templates: Sequence[str], reads: str, fold_norms: str) -> Chosen:
+def chosen_reading(model: Model, pairs: Pairs, templates: Sequence[str], reads: str, fold_norms: str) -> Chosen:
     """What heads are taken to read: by the rule where `reads` is "auto", else as `reads` and `norms` say.
 
     fold_norms: "true" or "false"; "auto" leaves the gains of the norms to the rule, and without a rule out, as the
@@ -91,7 +91,7 @@ def first_of_each(pairs: Pairs, relations: Sequence[bool], most: int = PAIRS) ->
 
 @torch.no_grad()
 def candidate_agreements(
-    model: Any, pairs: Pairs, templates: Sequence[str], candidates: Sequence[Choice]
+    model: Model, pairs: Pairs, templates: Sequence[str], candidates: Sequence[Choice]
 ) -> list[list[float]]:
     """The agreement of static and dynamic scores without context, for each candidate: [candidate][relation]."""
     variants = {folded: Heads.of(model, replace(PAPER, fold_norms=folded)) for folded in (False, True)}

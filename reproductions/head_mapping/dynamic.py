@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.hooks import Hooked
+from reproductions.common.model import Model
 from reproductions.head_mapping.method import Heads, Hits, Pairs, readout_hits
 
 TEMPLATES = (
@@ -58,7 +59,7 @@ class DynamicHits:
 
 
 @torch.no_grad()
-def dynamic_hits(model: Any, variants: Sequence[Heads], pairs: Pairs, template: str) -> list[DynamicHits]:
+def dynamic_hits(model: Model, variants: Sequence[Heads], pairs: Pairs, template: str) -> list[DynamicHits]:
     """Hits of one template, measured on the running model, for each variant of the matrices that its outputs meet."""
     z, v = head_outputs(model, pairs.source, template)
     return [
@@ -70,7 +71,7 @@ def dynamic_hits(model: Any, variants: Sequence[Heads], pairs: Pairs, template: 
     ]
 
 
-def head_outputs(model: Any, source: Tensor, template: str) -> tuple[Tensor, Tensor]:
+def head_outputs(model: Model, source: Tensor, template: str) -> tuple[Tensor, Tensor]:
     """What heads output at the end of a template, and for its source alone, for sources [N]: each [N, L, H, h].
 
     A source that stands there several times runs once.
@@ -84,7 +85,7 @@ def head_outputs(model: Any, source: Tensor, template: str) -> tuple[Tensor, Ten
 class HeadReader(Hooked):
     """Reads what every head outputs at the last position, and the values it has of the source."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._source_at = 0
         self._z: list[Tensor] = []

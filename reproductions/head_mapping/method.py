@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reproductions.common.model import Model
 from reproductions.head_mapping.reading import PAPER, Choice, reading_of
 from reproductions.head_mapping.relations import Relation, single_token_pairs
 
@@ -53,7 +54,7 @@ class Heads:
     reading: Callable[[Tensor], tuple[Tensor, ...]]
 
     @classmethod
-    def of(cls, model: Any, choice: Choice = PAPER) -> Heads:
+    def of(cls, model: Model, choice: Choice = PAPER) -> Heads:
         """The heads of a `TransformerBridge`.
 
         With `fold_norms` the gains of the norms before and after a head and of the final norm are multiplied in. (A
@@ -97,7 +98,7 @@ class Heads:
         rows, columns = (torch.randperm(self.W_O.shape[-1], generator=generator).to(self.W_O.device) for _ in range(2))
         return replace(self, W_V=self.W_V[:, :, rows], W_O=self.W_O[..., columns])
 
-    def _with_gains(self, model: Any) -> Heads:
+    def _with_gains(self, model: Model) -> Heads:
         before = torch.stack([norm_gain(block.ln1, self.W_E) for block in model.blocks])
         after = torch.stack([norm_gain(getattr(block, "ln1_post", None), self.W_E) for block in model.blocks])
         final = norm_gain(model.ln_final, self.W_E)

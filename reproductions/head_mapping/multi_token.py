@@ -9,12 +9,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.metrics import Metric, mean_of
+from reproductions.common.model import Model
 from reproductions.common.stats import pearson
 from reproductions.common.workers import side_by_side
 from reproductions.head_mapping.dynamic import HeadReader, Prompt
@@ -43,7 +43,13 @@ class MultiToken:
 
 
 def multi_token_agreements(
-    model: Any, heads: Heads, relations: Mapping[str, Relation], scores: Scores, templates: Sequence[str], *, most: int
+    model: Model,
+    heads: Heads,
+    relations: Mapping[str, Relation],
+    scores: Scores,
+    templates: Sequence[str],
+    *,
+    most: int,
 ) -> list[MultiToken]:
     """The agreement (without context) for every relation with enough subjects, of which `most` are taken at most."""
     longer = {name: multi_token_sources(relation, model.tokenizer)[:most] for name, relation in relations.items()}

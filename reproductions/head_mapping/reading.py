@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.activations import Reader
+from reproductions.common.model import Model
 from reproductions.common.stats import known, nan_mean, standard_error
 
 BLOCKS = tuple(f"blocks:{n}" for n in range(1, 7))
@@ -69,7 +70,7 @@ def chooses(names: Sequence[str], seed: int = 0) -> tuple[bool, ...]:
     return tuple(place < len(names) // 2 for place in order)
 
 
-def reading_of(model: Any, name: str) -> Callable[[Tensor], tuple[Tensor, ...]]:
+def reading_of(model: Model, name: str) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """The reading of that name: tokens [n] -> what layers 0, 1, … read of them, each [n, d]; the last for the rest too.
 
     Raises:
@@ -86,7 +87,7 @@ def reading_of(model: Any, name: str) -> Callable[[Tensor], tuple[Tensor, ...]]:
 class _Shortcut:
     """The readings that take no more than the embedding and the first MLP."""
 
-    model: Any
+    model: Model
     name: str
 
     def __call__(self, tokens: Tensor) -> tuple[Tensor, ...]:
@@ -109,7 +110,7 @@ class _Shortcut:
 class _Blocks:
     """The embedding, and the residual stream of [BOS, token] at the token after 1 to `n` blocks."""
 
-    model: Any
+    model: Model
     n: int
 
     def __call__(self, tokens: Tensor) -> tuple[Tensor, ...]:
@@ -131,7 +132,7 @@ def first_token(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id if begins is None else begins)
 
 
-def _embed_scale(model: Any) -> float:
+def _embed_scale(model: Model) -> float:
     """What the model multiplies embeddings by on their way in: sqrt(d_model) in Gemma, 1 in most."""
     tokens = torch.arange(8, device=model.W_E.device)
     return float(model.original_model.get_input_embeddings()(tokens).norm() / model.W_E[tokens].norm())

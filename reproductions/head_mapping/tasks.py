@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.hooks import Hooked
+from reproductions.common.model import Model
 from reproductions.head_mapping.dynamic import Prompt, selected
 from reproductions.head_mapping.method import Pairs
 from reproductions.head_mapping.relations import Relation
@@ -31,7 +32,7 @@ def every_head(shape: tuple[int, int]) -> list[Head]:
 class HeadMask(Hooked):
     """Multiplies every head's z at the last position by what is kept of it."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         self.shape = (model.cfg.n_layers, model.cfg.n_heads)
         self.kept: Tensor | None = None  # [n, L, H] for a batch of n, or nothing is removed

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.activations import activations
 from reproductions.common.autoencoders import firing_rates
+from reproductions.common.model import Model
 from reproductions.output_centric.features import Feature, Latents
 from reproductions.output_centric.method import PROJECTED, in_turn, token_change, vocab_proj
 
@@ -88,12 +88,12 @@ def dead_latents(name: str, source: Latents) -> Tensor:
     return (firing_rates(name, source.hook) == 0).nonzero().squeeze(1)
 
 
-def projected(model: Any, source: Latents) -> Lists:
+def projected(model: Model, source: Latents) -> Lists:
     """The 50 tokens that VocabProj says a latent promotes."""
     return lambda latents: vocab_proj(model, source.directions(latents)).top
 
 
-def projected_and_changed(model: Any, source: Latents, windows: Tensor) -> Lists:
+def projected_and_changed(model: Model, source: Latents, windows: Tensor) -> Lists:
     """50 tokens that VocabProj and TokenChange, on windows [n, position], say a latent promotes, in turn."""
 
     def tokens(latents: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class Probes:
     carried: int
 
     @classmethod
-    def of(cls, model: Any, carried: int = CARRIED) -> Probes:
+    def of(cls, model: Model, carried: int = CARRIED) -> Probes:
         """Those of a model's tokenizer."""
         halves = [
             [tuple(model.tokenizer(half, add_special_tokens=False)["input_ids"]) for half in carrier.split("{}")]
@@ -135,7 +135,7 @@ class Probes:
 
 
 def revive(
-    model: Any,
+    model: Model,
     source: Latents,
     dead: Tensor,
     seeds: Sequence[int],
@@ -172,7 +172,7 @@ def _others(latents: Tensor, n: int, generator: torch.Generator) -> Tensor:
 
 
 def _read(
-    model: Any, source: Latents, dead: Tensor, probes: Probes, given: Sequence[Sequence[Sequence[int]]]
+    model: Model, source: Latents, dead: Tensor, probes: Probes, given: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[list[Attempts], int]:
     """The attempts of each way to give tokens to latents [ways][n][k], and how many tokens went through the model."""
     if not given:
@@ -191,7 +191,7 @@ def _read(
 
 
 @torch.no_grad()
-def _woken(model: Any, source: Latents, dead: Tensor, texts: Sequence[Text]) -> Tensor:
+def _woken(model: Model, source: Latents, dead: Tensor, texts: Sequence[Text]) -> Tensor:
     """Which texts wake which of the dead latents: [texts, n]. Texts of a length are read together, without padding."""
     found = torch.zeros(len(texts), len(dead), dtype=torch.bool)
     by_length: dict[int, list[int]] = {}

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import TemplateError
 
+from reproductions.common.model import Model
 from reproductions.output_centric.method import CONCAT_ALL, MAX_ACT, TOKEN_CHANGE, VOCAB_PROJ
 from reproductions.output_centric.prompts import Evidence, Prompt, prompts
 from reproductions.output_centric.words import Words
@@ -41,7 +42,7 @@ def sentences(explain: Explainer, evidence: Evidence) -> dict[str, str]:
     return found | {CONCAT_ALL: "\n".join(found[name] for name in (VOCAB_PROJ, MAX_ACT, TOKEN_CHANGE))}
 
 
-def explainer_of(spec: str, model: Any) -> Explainer | None:
+def explainer_of(spec: str, model: Model) -> Explainer | None:
     """The explainer that a user names.
 
     spec: nothing for none; `local` for the loaded model itself; or `https://host/v1 model-name`, an endpoint that takes
@@ -60,7 +61,7 @@ def explainer_of(spec: str, model: Any) -> Explainer | None:
     raise ExplainerError("the explainer is not named as it must be: nothing, 'local' or 'https://host/v1 model-name'")
 
 
-def _local(model: Any) -> Explainer:
+def _local(model: Model) -> Explainer:
     """The model itself, which always takes the likeliest token."""
     if not model.tokenizer.chat_template:
         raise ExplainerError(f"{model.cfg.model_name} has no chat template, so it explains nothing: name another model")
@@ -76,7 +77,7 @@ def _local(model: Any) -> Explainer:
     return explain
 
 
-def _templated(model: Any, prompt: Prompt) -> Any:
+def _templated(model: Model, prompt: Prompt) -> Any:
     try:
         found = model.tokenizer.apply_chat_template(
             prompt.messages(), add_generation_prompt=True, return_dict=True, return_tensors="pt"

@@ -18,6 +18,7 @@ from torch import Tensor
 from reproductions.common.activations import layer_of
 from reproductions.common.autoencoders import firing_rates, load_sae, ordinary, shipped_sites
 from reproductions.common.edits import Edit
+from reproductions.common.model import Model
 
 RESIDUAL, MLP, NEURON = "residual latent", "MLP latent", "neuron"
 FAMILIES = {"residual": RESIDUAL, "mlp": MLP, "neurons": NEURON}
@@ -173,7 +174,7 @@ class Feature:
         return f"latent {number}, {place} layer {self.source.layer}"
 
 
-def sources(model: Any, name: str, families: Sequence[str]) -> dict[str, list[Source]]:
+def sources(model: Model, name: str, families: Sequence[str]) -> dict[str, list[Source]]:
     """The sources of each family: the autoencoders that come with this project, the neurons of each layer.
 
     Raises:
@@ -182,7 +183,7 @@ def sources(model: Any, name: str, families: Sequence[str]) -> dict[str, list[So
     return {family: _of_family(model, name, family) for family in families}
 
 
-def _of_family(model: Any, name: str, family: str) -> list[Source]:
+def _of_family(model: Model, name: str, family: str) -> list[Source]:
     if family == NEURON:
         return [neurons(model, layer) for layer in range(model.cfg.n_layers)]
     device = str(model.W_E.device)
@@ -196,7 +197,7 @@ def _layers(name: str) -> set[int]:
     return {layer_of(site) for site, _ in shipped_sites(name) if site.endswith(SITES[MLP])}
 
 
-def neurons(model: Any, layer: int) -> Neurons:
+def neurons(model: Model, layer: int) -> Neurons:
     """The neurons of a layer; where the MLP's output has a norm of its own, its gains count as part of W_out."""
     block = model.blocks[layer]
     W_out = block.mlp.W_out.detach()

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from scipy import sparse
 from torch import Tensor
 
 from reproductions.common.edits import final_states, unembed
+from reproductions.common.model import Model
 from reproductions.output_centric.words import Words
 
 SATURATION = 1.2  # BM25's k1; all passages have one length, so its b has no effect
@@ -92,7 +92,7 @@ def input_score(library: Library, description: Description, peaks: Tensor, gener
 class WordJudges:
     """Scores how well descriptions fit texts by how often each word was to be expected in them: [texts, words]."""
 
-    def __init__(self, model: Any, words: Words, idf: np.ndarray, expected: Tensor) -> None:
+    def __init__(self, model: Model, words: Words, idf: np.ndarray, expected: Tensor) -> None:
         self.model, self.words, self.expected = model, words, expected
         self._idf = torch.from_numpy(idf).float()
 
@@ -119,7 +119,7 @@ class WordJudges:
 
 
 @torch.no_grad()
-def asked(model: Any, words: Words, texts: Tensor) -> Tensor:
+def asked(model: Model, words: Words, texts: Tensor) -> Tensor:
     """log p(word | text, asked) - log p(word | asked), by the model that nothing steers: [texts, words].
 
     By Bayes' rule this is how much likelier a text [texts, ..., 25] is where the word is its subject.
@@ -130,12 +130,12 @@ def asked(model: Any, words: Words, texts: Tensor) -> Tensor:
     return torch.cat(found) - _log_probs(model, words, [_question(model, texts[0, :0])])
 
 
-def _question(model: Any, text: Tensor) -> Tensor:
+def _question(model: Model, text: Tensor) -> Tensor:
     opening, question = model.to_tokens("")[0, :1].cpu(), model.tokenizer(ASKED, add_special_tokens=False)
     return torch.cat([opening, text.flatten(), torch.tensor(question["input_ids"])])
 
 
-def _log_probs(model: Any, words: Words, rows: Sequence[Tensor]) -> Tensor:
+def _log_probs(model: Model, words: Words, rows: Sequence[Tensor]) -> Tensor:
     states = final_states(model, torch.stack(list(rows)))[:, -1]
     probabilities = unembed(model, states).float().softmax(-1).cpu()
     return words.summed(probabilities).clamp(min=1e-12).log()

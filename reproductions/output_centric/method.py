@@ -10,12 +10,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.edits import Edit, final_states, unembed
+from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.workers import side_by_side
 from reproductions.output_centric.features import Feature, Source, clamps
@@ -62,14 +62,14 @@ class TokenChange:
 
 
 @torch.no_grad()
-def vocab_proj(model: Any, directions: Tensor, k: int = PROJECTED) -> Ends:
+def vocab_proj(model: Model, directions: Tensor, k: int = PROJECTED) -> Ends:
     """The ends of unembed(final_norm(v)) for directions [n, d_model], in blocks of one matrix product each."""
     blocks = directions.split(FEATURES_AT_ONCE)
     return Ends.joined(Ends.of(unembed(model, model.ln_final(block)), k) for block in blocks)
 
 
 @torch.no_grad()
-def embedding_ends(model: Any, directions: Tensor, k: int = PROJECTED) -> Ends:
+def embedding_ends(model: Model, directions: Tensor, k: int = PROJECTED) -> Ends:
     """The ends of E v: the projection on the embedding instead, which no norm precedes (tables 3 and 4)."""
     blocks = directions.split(FEATURES_AT_ONCE)
     return Ends.joined(Ends.of(block @ model.W_E.T, k) for block in blocks)
@@ -77,7 +77,7 @@ def embedding_ends(model: Any, directions: Tensor, k: int = PROJECTED) -> Ends:
 
 @torch.no_grad()
 def token_change(
-    model: Any, features: Sequence[Feature], windows: Tensor, clamp: float = CLAMP, k: int = CHANGED
+    model: Model, features: Sequence[Feature], windows: Tensor, clamp: float = CLAMP, k: int = CHANGED
 ) -> TokenChange:
     """The mean change of the logits over windows [n, position] when features are set to +clamp and to -clamp.
 
@@ -103,11 +103,11 @@ def batches(features: Sequence[Feature], most: int) -> Iterator[Sequence[Feature
     return (features[start : start + size] for start in range(0, len(features), size))
 
 
-def _clean(model: Any, source: Source, windows: Tensor) -> Tensor:
+def _clean(model: Model, source: Source, windows: Tensor) -> Tensor:
     return _mean_logits(model, windows, {source.hook: source.reconstructed}, 1)
 
 
-def _changes(model: Any, batch: Sequence[Feature], windows: Tensor, clamp: float, base: Tensor) -> tuple[Tensor, ...]:
+def _changes(model: Model, batch: Sequence[Feature], windows: Tensor, clamp: float, base: Tensor) -> tuple[Tensor, ...]:
     """Mean logits [features, vocabulary] with +clamp and with -clamp, less those without."""
     both = torch.tensor([clamp, -clamp]).repeat(len(batch))
     edits = clamps([feature for feature in batch for _ in range(2)], both, len(windows), reconstruct=True)
@@ -115,7 +115,7 @@ def _changes(model: Any, batch: Sequence[Feature], windows: Tensor, clamp: float
     return logits[::2] - base, logits[1::2] - base
 
 
-def _mean_logits(model: Any, windows: Tensor, edits: Mapping[str, Edit], n: int) -> Tensor:
+def _mean_logits(model: Model, windows: Tensor, edits: Mapping[str, Edit], n: int) -> Tensor:
     """The mean over windows and over positions after the first, of each of n interventions: [n, vocabulary]."""
     states = final_states(model, windows.repeat(n, 1), edits)[:, 1:]
     return unembed(model, states.reshape(n, -1, states.shape[-1]).mean(1))

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from reproductions.common.edits import Edit, Edited
 from reproductions.common.held_out import held_out
+from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.workers import side_by_side
 from reproductions.output_centric.features import Feature, Source
@@ -24,7 +24,7 @@ AT_ONCE = 32  # passages in one pass
 DEEPEST = 1e-6  # what a feature must reach to count as active
 
 
-def passages(model: Any, n: int) -> tuple[Tensor, Tensor]:
+def passages(model: Model, n: int) -> tuple[Tensor, Tensor]:
     """Two sets of passages [n, 1 + 32] from different texts: to describe features by, and to test descriptions on."""
     first = int(model.to_tokens("")[0, 0])
     sets: tuple[list[Tensor], list[Tensor]] = ([], [])
@@ -91,14 +91,14 @@ def _by_mean(tokens: Tensor, values: Tensor) -> list[int]:
 
 
 @torch.no_grad()
-def read(model: Any, features: Sequence[Feature], rows: Tensor) -> Readings:
+def read(model: Model, features: Sequence[Feature], rows: Tensor) -> Readings:
     """Run the passages through the model once and read all features."""
     with working(f"reading: {rows[:, 1:].numel():,} tokens"):
         found = side_by_side([partial(_read, model, features, batch) for batch in rows.split(AT_ONCE)])
     return Readings(rows, torch.cat(found, dim=1))
 
 
-def _read(model: Any, features: Sequence[Feature], batch: Tensor) -> Tensor:
+def _read(model: Model, features: Sequence[Feature], batch: Tensor) -> Tensor:
     """The activations [features, passages, 32] of one batch, in float16."""
     found = torch.empty(len(features), len(batch), LENGTH)
     by_source: dict[Source, list[int]] = {}

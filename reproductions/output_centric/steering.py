@@ -19,6 +19,7 @@ from torch import Tensor
 
 from reproductions.common.edits import Edit, generate
 from reproductions.common.hooks import Hooked
+from reproductions.common.model import Model
 from reproductions.common.progress import counting, working
 from reproductions.common.steering import Divergence, reach
 from reproductions.output_centric.features import Feature, clamps
@@ -33,7 +34,7 @@ ROWS_AT_ONCE, LOGITS_AT_ONCE = 256, 2**25  # texts written in one pass, and the 
 
 
 @torch.no_grad()
-def matched_clamps(model: Any, features: Sequence[Feature], spread: Tensor, most: float = 1e4) -> Tensor:
+def matched_clamps(model: Model, features: Sequence[Feature], spread: Tensor, most: float = 1e4) -> Tensor:
     """The clamps [features, targets] that reach each target, or NaN where none of up to `most` deviations does.
 
     spread: the standard deviation [features] of each feature's activation, the unit of the search.
@@ -68,7 +69,7 @@ class Written:
 
 
 @torch.no_grad()
-def write(model: Any, words: Words, features: Sequence[Feature], to: Tensor, seed: int) -> Written:
+def write(model: Model, words: Words, features: Sequence[Feature], to: Tensor, seed: int) -> Written:
     """Let the model write behind each prompt with each of a feature's clamps: `to` [features, targets].
 
     The last row of a pass is without any.
@@ -90,11 +91,11 @@ def write(model: Any, words: Words, features: Sequence[Feature], to: Tensor, see
     return Written(joined.permute(1, 2, 0, 3), torch.stack(clean), expected)
 
 
-def _at_once(model: Any) -> int:
+def _at_once(model: Model) -> int:
     return min(ROWS_AT_ONCE, LOGITS_AT_ONCE // len(model.W_E))
 
 
-def _written(model: Any, prompt: Tensor, uniform: Tensor, edits: Mapping[str, Edit]) -> tuple[Tensor, Tensor]:
+def _written(model: Model, prompt: Tensor, uniform: Tensor, edits: Mapping[str, Edit]) -> tuple[Tensor, Tensor]:
     """Texts [batch + 1, 25], and how often each token was to be expected in all but the last: [batch, vocabulary]."""
     above = {name: _above_the_last(edit) for name, edit in edits.items()}
     with Expectation(model) as expectation:
@@ -105,7 +106,7 @@ def _written(model: Any, prompt: Tensor, uniform: Tensor, edits: Mapping[str, Ed
 class Expectation(Hooked):
     """A context that adds up, over the steps of a text, how likely each token is to come next: [batch, vocabulary]."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         self.counts = torch.zeros(())
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reproductions.common.model import Model
+
 
 @dataclass(frozen=True)
 class Words:
@@ -20,7 +22,7 @@ class Words:
     tokenizer: Any
 
     @classmethod
-    def of(cls, model: Any) -> Words:
+    def of(cls, model: Model) -> Words:
         """The words of a model's vocabulary; tokens of white space alone stay as they are."""
         tokens = [model.tokenizer.decode([token]) for token in range(len(model.W_E))]
         folded = [token.strip().lower() or token for token in tokens]

@@ -13,6 +13,7 @@ from torch import Tensor
 from reproductions.common.activation_files import SiteRows, chunks
 from reproductions.common.autoencoders.codes import Code, principal_components, random_dictionary
 from reproductions.common.autoencoders.training import Scaling
+from reproductions.common.model import Model
 
 if TYPE_CHECKING:
     from sae_lens import TopKSAE
@@ -26,7 +27,7 @@ BINS = 10  # of the density histogram, half a decade each, from 10^-5 to 1
 class Spliced:
     """The model's loss on held-out sequences, with a site's activations replaced by what a code makes of them."""
 
-    model: Any
+    model: Model
     tokens: Tensor  # [n, position]
 
     @cached_property
