@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from reproductions.common.edits import unembed
+from reproductions.common.explorers import active, weighted
+from reproductions.common.model import Model
 from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.graphs import Edge, Node
-from reproductions.feature_flow.matching import MODULES
+from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.taxonomy import STATES
 
@@ -21,20 +23,25 @@ CONTEXTS, BEFORE, BEHIND = 3, 8, 2  # contexts of a feature, and tokens on eithe
 PROJECTED = 10  # tokens promoted, and suppressed
 NODES_AT_ONCE = 64
 COUSINS = 2  # other features of R_L that a predecessor is shown to flow into
-SHORT = {"residual": "resid", "mlp": "mlp", "attention": "attn"}
+KINDS = {
+    "translated": "carried over: an earlier feature of the residual stream points the same way, no module's does",
+    "processed": "earlier features of the residual stream and of a module both point the same way",
+    "newborn": "only a feature of a module, attention or MLP, points the same way",
+    "unexplained": "no earlier feature points the same way beyond chance",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class WindowCards:
     """The features of a window around some seeds of its R_L."""
 
-    model: Any
+    model: Model
     matched: Matched
     readings: Readings
     seeds: Sequence[Node]
 
-    def to_json(self) -> dict[str, Any]:
-        """The window as the site draws it.
+    def to_json(self, chance: Mapping[str, float]) -> dict[str, Any]:
+        """The window as the site draws it, with the cosine below which edges from each module are noise.
 
         Nodes are the seeds, their predecessors in all three places, near or not, and what else comes of these.
         """
@@ -44,27 +51,32 @@ class WindowCards:
         nodes = sorted({*self.seeds, *ends}, key=lambda node: (self.matched.window.sites.index(node.site), node.latent))
         return {
             "name": f"layers {layer - 1} and {layer}",
-            "layers": [layer - 1, layer],
-            "sites": self._sites(),
+            "places": self._places(chance),
             "nodes": list(self._nodes(nodes)),
             "edges": [
-                {"from": self._id(edge.source), "to": self._id(edge.target), "score": round(edge.score, 3)}
+                {"from": self._id(edge.source), "to": self._id(edge.target), "weight": round(edge.score, 3)}
                 for edge in edges
             ],
-            "seeds": [self._id(seed) for seed in self.seeds],
+            "starts": [self._id(seed) for seed in self.seeds],
         }
 
     def words(self, nodes: Sequence[Node]) -> dict[Node, str]:
         """The first tokens that each node promotes."""
         return {node: ", ".join(up[:3]) for node, (up, _) in zip(nodes, self._projected(nodes), strict=True)}
 
-    def _sites(self) -> list[dict[str, Any]]:
+    def _places(self, chance: Mapping[str, float]) -> list[dict[str, Any]]:
         layer = self.matched.window.layer
+        before, attention, mlp = (chance[module] for module in ("residual", "attention", "mlp"))
         return [
-            {"id": f"R{layer - 1}", "title": f"residual stream after layer {layer - 1}", "column": 0},
-            {"id": f"A{layer}", "title": f"attention of layer {layer}", "column": 1},
-            {"id": f"M{layer}", "title": f"MLP of layer {layer}", "column": 1},
-            {"id": f"R{layer}", "title": f"residual stream after layer {layer}", "column": 2},
+            {
+                "name": f"R{layer - 1}",
+                "title": f"residual stream after layer {layer - 1}",
+                "column": 0,
+                "chance": before,
+            },
+            {"name": f"A{layer}", "title": f"attention of layer {layer}", "column": 1, "chance": attention},
+            {"name": f"M{layer}", "title": f"MLP of layer {layer}", "column": 1, "chance": mlp},
+            {"name": f"R{layer}", "title": f"residual stream after layer {layer}", "column": 2},
         ]
 
     def _short(self, site: str) -> str:
@@ -93,15 +105,17 @@ class WindowCards:
         rates = {site: self.readings.rates(site) for site in self.matched.window.sites}
         states = self.matched.states.tolist()
         for node, (up, down) in zip(nodes, self._projected(nodes), strict=True):
+            behind = node.site == self.matched.window.after.site
+            texts = [self._context(node, *place) for place in self._peaks(node)]
             yield {
-                "id": self._id(node),
-                "site": self._short(node.site),
-                "latent": node.latent,
-                "kind": STATES[states[node.latent]] if node.site == self.matched.window.after.site else None,
-                "rate": round(rates[node.site][node.latent].item(), 5),
-                "promoted": up,
-                "suppressed": down,
-                "contexts": [self._context(node, *place) for place in self._peaks(node)],
+                "name": self._id(node),
+                "place": self._short(node.site),
+                "kind": STATES[states[node.latent]] if behind else None,
+                "facts": [active(rates[node.site][node.latent].item())],
+                "parts": [
+                    {"title": "Tokens", "lists": [{"lists": {"promoted": up, "suppressed": down}}]},
+                    {"title": "Contexts", "texts": texts},
+                ],
             }
 
     @torch.no_grad()
@@ -121,10 +135,8 @@ class WindowCards:
     def _context(self, node: Node, text: int, position: int) -> dict[str, Any]:
         places = range(max(1, position - BEFORE), min(self.readings.tokens.shape[1], position + BEHIND + 1))
         values = self.readings.along(node.site, node.latent, text, places)
-        return {
-            "tokens": self._tokens(self.readings.tokens[text, places.start : places.stop]),
-            "activations": [round(float(value), 1) or 0 for value in values],
-        }
+        tokens = self._tokens(self.readings.tokens[text, places.start : places.stop])
+        return weighted(tokens, [round(float(value), 1) or 0 for value in values])
 
     def _tokens(self, tokens: Tensor) -> list[str]:
         return [self.model.tokenizer.decode([token]) for token in tokens.tolist()]
@@ -133,10 +145,13 @@ class WindowCards:
 def flow_graph(windows: Sequence[WindowCards]) -> dict[str, Any]:
     """All windows, with the cosine below which an edge is noise in every one of them."""
     thresholds = [each.matched.thresholds for each in windows]
+    chance = {module: round(max(getattr(each, module) for each in thresholds), 3) for module in MODULES}
     return {
-        "threshold": {
-            short: round(max(getattr(each, module) for each in thresholds), 3) for module, short in SHORT.items()
-        },
-        "kinds": list(STATES),
-        "windows": [each.to_json() for each in windows],
+        "title": "Flow graph",
+        "about": "Where a feature comes from and where it goes. Choose one to see which features of earlier layers "
+        "point the same way, and which later ones do; each edge carries the cosine of the two directions.",
+        "node": {"one": "feature", "many": "features"},
+        "weight": "cosine",
+        "kinds": [{"name": state, "about": KINDS[state]} for state in STATES],
+        "graphs": [each.to_json(chance) for each in windows],
     }

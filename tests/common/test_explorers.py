@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reproductions.common import explorers
-from reproductions.common.explorers import KINDS, SCHEMAS, active, check, weighted
+from reproductions.common.explorers import KINDS, LINE, SCHEMAS, active, check, text, weighted
 from tests.fixtures import mini_explorers
 
 ROOT = Path(__file__).parents[2]
@@ -101,9 +101,9 @@ def test_tuples_are_lists():
 
 
 def test_neighbours_without_a_weight_are_one_piece():
-    text = weighted(["The", " cap", "ital", " of", " Peru"], [0, 0.0, 3.5, -1, 0])
+    found = weighted(["The", " cap", "ital", " of", " Peru"], [0, 0.0, 3.5, -1, 0])
 
-    assert text == {"tokens": ["The cap", "ital", " of", " Peru"], "weights": [0, 3.5, -1, 0]}
+    assert found == {"tokens": ["The cap", "ital", " of", " Peru"], "weights": [0, 3.5, -1, 0]}
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,22 @@ def test_every_kind_has_a_schema_and_a_script():
 
     assert set(KINDS) == {path.stem for path in SCHEMAS.glob("[a-z]*.json")} == set(explorers.AGREEMENTS)
     assert set(KINDS) <= scripts
+
+
+def test_a_data_file_is_json_of_lines_that_are_not_long():
+    content = made("cards")
+    content["cards"][0]["numbers"]["output"] = float("nan")
+
+    written = text("cards", content)
+
+    content["cards"][0]["numbers"]["output"] = None
+    assert json.loads(written) == {"kind": "cards", **content}
+    assert max(map(len, written.splitlines())) < LINE + 100
+    assert written.startswith('{\n "kind":"cards",\n')
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
+def test_every_recorded_file_is_as_it_would_be_written(path):
+    content = json.loads(path.read_text(encoding="utf8"))
+
+    assert text(content.pop("kind"), content) == path.read_text(encoding="utf8")

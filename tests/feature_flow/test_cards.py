@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from reproductions.common import explorers
 from reproductions.feature_flow import cards
 from reproductions.feature_flow.cards import WindowCards, flow_graph
 from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.graphs import Node
+from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.readings import read
 from reproductions.feature_flow.taxonomy import STATES
 from tests.feature_flow.tiny_window import LATENTS, tiny_texts, tiny_window
@@ -31,12 +33,17 @@ def window_cards(model):
 
 @pytest.fixture(scope="module")
 def drawn(window_cards):
-    return json.loads(json.dumps(flow_graph([window_cards]), allow_nan=False))
+    return json.loads(explorers.text("graph", flow_graph([window_cards])))
+
+
+def part(graph, name, title):
+    [node] = [node for node in graph["nodes"] if node["name"] == name]
+    return next(part for part in node["parts"] if part["title"] == title)
 
 
 def test_a_seed_has_its_three_nearest_predecessors(window_cards, drawn):
-    [window] = drawn["windows"]
-    into = {(e["from"], e["score"]) for e in window["edges"] if e["to"] == "R1/3"}
+    [graph] = drawn["graphs"]
+    into = {(e["from"], e["weight"]) for e in graph["edges"] if e["to"] == "R1/3"}
     found = window_cards.matched.cosine
 
     assert into == {
@@ -46,64 +53,64 @@ def test_a_seed_has_its_three_nearest_predecessors(window_cards, drawn):
 
 
 def test_other_edges_are_above_the_thresholds_and_few(window_cards, drawn):
-    [window] = drawn["windows"]
-    others = [e for e in window["edges"] if e["to"] not in window["seeds"]]
+    [graph] = drawn["graphs"]
+    others = [e for e in graph["edges"] if e["to"] not in graph["starts"]]
     least = vars(window_cards.matched.thresholds)
 
     for source in {e["from"] for e in others}:
-        own = [e["score"] for e in others if e["from"] == source]
+        own = [e["weight"] for e in others if e["from"] == source]
         module = {"R": "residual", "M": "mlp", "A": "attention"}[source[0]]
         assert len(own) <= cards.COUSINS
         assert min(own) >= round(least[module], 3)
 
 
 def test_every_end_of_an_edge_is_a_node_of_a_site(drawn):
-    [window] = drawn["windows"]
-    nodes = {node["id"]: node for node in window["nodes"]}
-    columns = {site["id"]: site["column"] for site in window["sites"]}
+    [graph] = drawn["graphs"]
+    nodes = {node["name"]: node for node in graph["nodes"]}
+    columns = {place["name"]: place["column"] for place in graph["places"]}
 
-    assert set(nodes) == {*window["seeds"], *(e[end] for e in window["edges"] for end in ("from", "to"))}
-    assert window["seeds"] == [f"R1/{latent}" for latent in SEEDS]
-    for e in window["edges"]:
-        assert columns[nodes[e["from"]]["site"]] < columns[nodes[e["to"]]["site"]]
+    assert set(nodes) == {*graph["starts"], *(e[end] for e in graph["edges"] for end in ("from", "to"))}
+    assert graph["starts"] == [f"R1/{latent}" for latent in SEEDS]
+    for e in graph["edges"]:
+        assert columns[nodes[e["from"]]["place"]] < columns[nodes[e["to"]]["place"]]
 
 
 def test_only_latents_behind_the_layer_have_a_kind(drawn):
-    [window] = drawn["windows"]
+    [graph] = drawn["graphs"]
 
-    assert drawn["kinds"] == list(STATES)
-    for node in window["nodes"]:
-        assert (node["kind"] in STATES) == (node["site"] == "R1")
+    assert [kind["name"] for kind in drawn["kinds"]] == list(STATES)
+    for node in graph["nodes"]:
+        assert (node["kind"] in STATES) == (node["place"] == "R1")
 
 
 def test_contexts_are_where_the_latent_is_most_active(window_cards, drawn):
-    [window] = drawn["windows"]
-    node = next(node for node in window["nodes"] if node["id"] == "R1/3")
+    [graph] = drawn["graphs"]
+    texts = part(graph, "R1/3", "Contexts")["texts"]
     codes = window_cards.readings.codes[window_cards.matched.window.after.site].csr
 
-    peaks = [max(context["activations"]) for context in node["contexts"]]
+    peaks = [max(each["weights"]) for each in texts]
     assert peaks
     assert peaks[0] == pytest.approx(codes[:, [3]].max(), abs=0.06)
     assert peaks == sorted(peaks, reverse=True)
-    for context in node["contexts"]:
-        assert len(context["tokens"]) == len(context["activations"]) <= cards.BEFORE + cards.BEHIND + 1
+    for each in texts:
+        assert len(each["tokens"]) == len(each["weights"]) <= cards.BEFORE + cards.BEHIND + 1
 
 
 def test_promoted_tokens_lead_and_suppressed_ones_trail(window_cards, drawn):
-    [window] = drawn["windows"]
-    node = next(node for node in window["nodes"] if node["id"] == "R1/7")
+    [graph] = drawn["graphs"]
+    [row] = part(graph, "R1/7", "Tokens")["lists"]
     model = window_cards.model
     direction = window_cards.matched.window.after.directions[7]
     logits = model.original_model.lm_head(model.ln_final(direction[None]))[0]
 
-    assert node["promoted"][0] == model.tokenizer.decode([int(logits.argmax())])
-    assert node["suppressed"][0] == model.tokenizer.decode([int(logits.argmin())])
+    assert row["lists"]["promoted"][0] == model.tokenizer.decode([int(logits.argmax())])
+    assert row["lists"]["suppressed"][0] == model.tokenizer.decode([int(logits.argmin())])
 
 
 def test_no_edge_is_drawn_twice(window_cards):
     site = window_cards.matched.window.after.site
     everything = replace(window_cards, seeds=[Node(site, latent) for latent in range(LATENTS)])
 
-    ends = [(edge["from"], edge["to"]) for edge in everything.to_json()["edges"]]
+    ends = [(edge["from"], edge["to"]) for edge in everything.to_json(dict.fromkeys(MODULES, 0.0))["edges"]]
 
     assert len(set(ends)) == len(ends) >= 3 * LATENTS

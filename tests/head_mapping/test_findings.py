@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from reproductions.common.encoding import decode, encode
+from reproductions.common.explorers import check
 from reproductions.head_mapping import findings
 from reproductions.head_mapping.ablation import Control
 from reproductions.head_mapping.choosing import Chosen
@@ -207,12 +208,13 @@ def test_what_the_expensive_steps_find_can_be_kept(result):
 def test_the_explorer_holds_every_score_and_some_pairs(scores):
     relations = {name: _titled(name) for name in scores.pairs.names}
     decode = [word_tokenizer().decode([token]) for token in range(1300)]
-    data = findings.explorer(scores, relations, decode)
-    first = data["relations"][0]
-    assert data["shape"] == {"layers": 4, "heads": 3}
-    assert first["static"][3][0] == pytest.approx(float(scores.phi()[0, 3, 0]), abs=1e-3)
+    data = check("grid", findings.explorer(scores, relations, decode))
+    first = data["items"][0]
+    assert (data["rows"]["names"], data["columns"]["names"]) == ([0, 1, 2, 3], [0, 1, 2])
+    assert first["values"]["static"][3][0] == pytest.approx(float(scores.phi()[0, 3, 0]), abs=1e-3)
     assert len(first["examples"]) == 8
-    assert first["examples"][0][0] == first["examples"][0][1]
+    source, target = first["examples"][0].split(" → ")
+    assert source == target
 
 
 def _titled(name):

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
+from reproductions.common import explorers
 from reproductions.common.edits import final_states, generate, unembed
 from reproductions.common.steering import Divergence
 from reproductions.output_centric import method, passages, steering
-from reproductions.output_centric.cards import Album
+from reproductions.output_centric.cards import Album, best_scores
 from reproductions.output_centric.features import Feature, clamps, neurons
 from reproductions.output_centric.words import Words
 from tests.output_centric.tiny import tiny_latents, tiny_model
@@ -119,16 +120,35 @@ def test_a_card_says_all_that_was_found_and_is_json(model, chosen, words):
     changed = method.token_change(model, chosen, rows[:2], k=4)
     written = steering.write(model, words, chosen[1:2], torch.ones(1, 4), seed=0)
     lists, texts = [{"MaxAct": [1, 2]}] * 3, {1: written.steered[0]}
-    album = Album(chosen, words, readings, projected, changed, texts, written.clean, lists, [{}] * 3)
+    scores = [{"MaxAct": {"input": 0.7, "output": None}}] * 3
+    album = Album(chosen, words, readings, projected, changed, texts, written.clean, lists, scores)
 
-    unsteered, card = json.loads(json.dumps(album.cards([0, 1])))
+    data = json.loads(explorers.text("cards", album.explorer([0, 1])))
 
-    assert unsteered["steered"] == []
-    assert card["name"] == "neuron-1/9+"
-    assert card["largest"] == pytest.approx(max(max(context["activations"]) for context in card["contexts"]))
-    assert all(len(context["tokens"]) == len(context["activations"]) for context in card["contexts"])
-    assert len(card["promoted"]) == len(card["suppressed"]) == 15
-    assert card["descriptions"] == {"MaxAct": words.named([1, 2])}
-    assert len(card["steered"]) == 3 + 4 * 3
-    assert {text["kl"] for text in card["steered"]} == {0, *steering.TARGETS}
-    assert len(card["token_change"]["negated"]["down"]) == 4
+    by_name = {card["name"]: card for card in data["cards"]}
+    layers = [card["filters"]["layer"] for card in data["cards"]]
+    assert layers == sorted(layers)
+    unsteered, card = by_name[chosen[0].name], by_name["neuron-1/9+"]
+    active, output, steered, described = card["parts"]
+    assert unsteered["parts"][2]["written"]["texts"] == []
+    largest = max(max(each["weights"]) for each in active["texts"])
+    assert float(card["facts"][-1].removeprefix("largest activation ")) == pytest.approx(largest, abs=0.006)
+    assert {name: len(found) for name, found in output["lists"][0]["lists"].items()} == {
+        "promoted": 15,
+        "suppressed": 15,
+    }
+    assert len(output["lists"][2]["lists"]["less likely"]) == 4
+    assert len(steered["written"]["texts"]) == 3 + 4 * 3
+    assert {each["at"] for each in steered["written"]["texts"]} == {0, *steering.TARGETS}
+    assert described["numbers"]["rows"] == [{"title": "MaxAct", "values": [0.7, None], "note": words.named([1, 2])}]
+    assert card["numbers"] == {"output": None, "input": 0.7, "gap": None}
+
+
+def test_features_are_sorted_by_their_best_scores():
+    scores = {
+        "a": {"input": 0.9, "output": 0.3},
+        "b": {"input": 0.2, "output": 0.7},
+        "c": {"input": 1.0, "output": None},
+    }
+
+    assert best_scores(scores) == {"output": 0.7, "input": 1.0, "gap": 0.6}

@@ -35,7 +35,6 @@ QUIET = (
 )
 PATIENCE = 60_000  # milliseconds; machines may be busy
 WIDE, PHONE = (1280, 900), (390, 844)
-LAYERS, HEADS = 30, 9
 FILLERS = 40
 
 
@@ -90,37 +89,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def project(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources of the small site: more entries than the home page shows at first, and a map of many heads."""
+    """The sources of the small site: more entries than the home page shows at first, and an explorer of each kind."""
     root = mini_site.build(tmp_path_factory.mktemp("site"))
     for number in range(FILLERS):
         title = f"Filler {number:02} on state-of-the-art dice"
         fields = mini_site.entry(title, published=f"2024-{number % 12 + 1:02}-03", tags=["survey", "tools"])
         mini_site.write_entry(root, f"2401.{number + 100:05}", fields)
     results = root / "reproductions" / mini_site.NAME / "results"
-    for path in results.glob("*.head_map.json"):
-        path.write_text(json.dumps(head_map()))
     for path in results.glob("*.json"):
         _name_figure(path)
-    for name in (mini_site.NAME, mini_site.HOSTILE_NAME):
-        mini_explorers.add(root / "reproductions" / name / "results")
+    mini_explorers.add(results)
+    mini_explorers.add_one_curve(root / "reproductions" / mini_site.HOSTILE_NAME / "results" / "smollm2-135m.full.json")
     return root
-
-
-def head_map() -> dict[str, Any]:
-    """Scores of 30 layers of 9 heads on two relations: head 4.2 knows capitals, head 20.7 makes plurals."""
-
-    def scores(layer: int, head: int) -> dict[str, list[list[float]]]:
-        nothing = [[0.0] * HEADS for _ in range(LAYERS)]
-        strong = [[0.9 if (y, x) == (layer, head) else 0.05 for x in range(HEADS)] for y in range(LAYERS)]
-        return {
-            "static": strong,
-            **dict.fromkeys(("suppression", "shuffled", "without_context", "with_context"), nothing),
-        }
-
-    capital = {"name": "capital", "title": "country → capital", "category": "knowledge", "examples": [["Peru", "Lima"]]}
-    plural = {"name": "plural", "title": "noun → plural", "category": "linguistic", "examples": [["coin", "coins"]]}
-    relations = [capital | scores(4, 2), plural | scores(20, 7)]
-    return {"relations": relations, "shape": {"layers": LAYERS, "heads": HEADS}, "implements": 0.15}
 
 
 def _name_figure(record: Path) -> None:

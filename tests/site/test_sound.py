@@ -19,6 +19,7 @@ PAGES = (
     f"explore/{mini_site.HOSTILE_NAME}/head_map",
     f"explore/{mini_site.NAME}/features",
     f"explore/{mini_site.NAME}/flow_graph",
+    f"explore/{mini_site.NAME}/layers",
     "reading-path",
     "tags/",
     "tags/circuits",
@@ -85,10 +86,8 @@ def opened(reader, site, size=WIDE, **options) -> list[Page]:
     one = reader(site, size, **options)
     pages = [one.open(site.url(page)) for page in PAGES]
     for page in pages:
-        if page.locator("#head-map").count():
-            page.locator(".head-scores").first.wait_for()
-        if page.locator("#features, #flow-graph").count():
-            page.locator(".contexts").first.wait_for()
+        if page.locator("#explorer").count():
+            page.locator(".explorer-table").wait_for()
         page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     return pages
 

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reproductions.common.files import dump_json
 from reproductions.common.quoting import shown
 from reproductions.common.suggest import did_you_mean
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
 
 SCHEMAS = Path(__file__).parent
+LINE = 1000  # characters that stand in one line of a data file
 KINDS = ("cards", "curves", "graph", "grid")
 
 Fault = tuple[str, str]  # where it is, and what is wrong there
@@ -41,6 +43,30 @@ def check(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": kind, **content}
 
 
+def text(kind: str, content: Mapping[str, Any]) -> str:
+    """The checked content as a data file, with what is short in one line: half as large as when laid out in full.
+
+    Raises:
+        ValueError: as `check` does.
+    """
+    return "\n".join(_lines(json.loads(dump_json(check(kind, content))), "")) + "\n"
+
+
+def _lines(value: Any, indent: str) -> list[str]:
+    whole = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(whole) <= LINE or not isinstance(value, dict | list):
+        return [whole]
+    keyed = isinstance(value, dict)
+    named = [(f"{json.dumps(name)}:", each) for name, each in value.items()] if isinstance(value, dict) else []
+    found: list[str] = []
+    for name, each in named or [("", each) for each in value]:
+        first, *rest = _lines(each, indent + " ")
+        found += [f"{indent} {name}{first}", *rest]
+        found[-1] += ","
+    found[-1] = found[-1].removesuffix(",")
+    return ["{" if keyed else "[", *found, indent + ("}" if keyed else "]")]
+
+
 def weighted(tokens: Sequence[str], weights: Sequence[float]) -> dict[str, Any]:
     """A text for a card, in as few pieces as tell the same: neighbours without a weight are one piece."""
     pieces: list[tuple[str, float]] = []
@@ -51,10 +77,9 @@ def weighted(tokens: Sequence[str], weights: Sequence[float]) -> dict[str, Any]:
 
 
 def active(rate: float) -> str:
-    """On how much of the text a feature is active, in words."""
-    if not rate > 0:
-        return "never active in the text that was read"
-    return f"active on {float(f'{100 * rate:.2g}'):g}% of tokens"
+    """On how much of the text a feature is active, in words; less than one token in 200,000 is none."""
+    known = 100 * round(rate, 5)
+    return f"active on {float(f'{known:.2g}'):g}% of tokens" if known > 0 else "never active in the text that was read"
 
 
 @cache

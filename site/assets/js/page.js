@@ -1,3 +1,4 @@
+// @ts-check
 // What the scripts of this site share. Classic scripts, because pages opened from a disk may not import modules.
 "use strict";
 
@@ -5,18 +6,24 @@ const Page = (() => {
   // Material's search is a dialog without a name.
   document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
 
-  /** Run for each page that is shown, with or without Material's instant navigation. */
+  /** Run for each page that is shown, with or without Material's instant navigation. @param {() => void} start */
   const ready = (start) => {
-    if (window.document$) window.document$.subscribe(() => start());
+    const shown = /** @type {any} */ (window).document$;
+    if (shown) shown.subscribe(() => start());
     else start();
   };
 
-  /** Run one of our data scripts and give what it leaves under this name. */
+  /**
+   * Run one of our data scripts and give what it leaves under this name; undefined where that is nothing.
+   * @param {string} source @param {string} name @returns {Promise<any>}
+   */
   const load = (source, name) =>
     new Promise((resolve, reject) => {
       const script = document.createElement("script");
+      const left = /** @type {any} */ (window);
+      delete left[name];
       script.src = source;
-      script.onload = () => resolve(window[name]);
+      script.onload = () => resolve(left[name]);
       script.onerror = () => reject(new Error(`${source} did not load`));
       document.head.append(script);
     });
@@ -24,9 +31,14 @@ const Page = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const SVG_NAMES = new Set(["svg", "g", "rect", "path", "text"]);
 
-  /** An element with attributes and children; a text stays text, and what is null is left out. */
+  /**
+   * An element with attributes and children; a text stays text, and what is null is left out.
+   * @template {string} Name
+   * @param {Name} name @param {Record<string, any>} attributes @param {...any} children
+   * @returns {Name extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Name] : SVGElement}
+   */
   const element = (name, attributes = {}, ...children) => {
-    const made = SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+    const made = /** @type {any} */ (SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name));
     for (const [key, value] of Object.entries(attributes)) {
       if (value !== undefined && value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
     }
@@ -37,7 +49,10 @@ const Page = (() => {
   const QUOTES = /['"`´\u00AB\u00BB\u2018-\u201F\u2039\u203A\u2032-\u2037\u00AD]/g;
   const BREAKS = /[\p{Pd}\u2212_/,;:!?()[\]{}…]+|\.(?!\d)/gu;
 
-  /** Text as it is compared: small letters, no accents, no quotes, and a space for every kind of hyphen. */
+  /**
+   * Text as it is compared: small letters, no accents, no quotes, and a space for every kind of hyphen.
+   * @param {string} text
+   */
   const fold = (text) =>
     text
       .replace(QUOTES, "")
@@ -48,21 +63,28 @@ const Page = (() => {
 
   const ARXIV = /\S*?(\d{4}\.\d{4,5})(v\d+)?\S*/g;
 
-  /** The words of a query; an arXiv address counts as its id. */
+  /** The words of a query; an arXiv address counts as its id. @param {string} query */
   const words = (query) => fold(query.replace(ARXIV, "$1")).split(/\s+/).filter(Boolean);
 
-  /** A form's state as it stands in the address: what is empty or at its default is left out. */
+  /**
+   * A form's state as it stands in the address: what is empty or at its default is left out.
+   * @param {HTMLFormElement} form @param {Record<string, string>} defaults
+   */
   const state = (form, defaults = {}) => {
     const params = new URLSearchParams();
     for (const [name, value] of new FormData(form)) {
-      if (value.trim() && value !== defaults[name]) params.append(name, value.trim());
+      const text = String(value);
+      if (text.trim() && text !== defaults[name]) params.append(name, text.trim());
     }
     return params;
   };
 
-  /** Set a form to a state; a value that it does not offer counts as none. */
+  /**
+   * Set a form to a state; a value that it does not offer counts as none.
+   * @param {HTMLFormElement} form @param {URLSearchParams} params @param {Record<string, string>} defaults
+   */
   const restore = (form, params, defaults = {}) => {
-    for (const field of form.elements) {
+    for (const field of /** @type {any} */ (form.elements)) {
       if (!field.name) continue;
       const values = params.getAll(field.name);
       if (field.type === "checkbox") field.checked = values.includes(field.value);
@@ -71,7 +93,10 @@ const Page = (() => {
     }
   };
 
-  /** Put a state into the address, as a new step of the history or in place of the present one. */
+  /**
+   * Put a state into the address, as a new step of the history or in place of the present one.
+   * @param {URLSearchParams} params
+   */
   const keep = (params, { step = false, hash = location.hash } = {}) => {
     const query = params.toString();
     const address = location.pathname + (query && `?${query}`) + hash;

@@ -14,7 +14,6 @@ from picks.site.collection import Library, Pick
 from picks.site.formats import day, tally
 from picks.site.markup import plain
 from picks.site.results import Finding, Run
-from reproductions.common.errors import UserError
 
 RESULTS_SCHEMA = 2
 
@@ -25,15 +24,8 @@ def picks_script(library: Library, addresses: Addresses) -> bytes:
 
 
 def explorer_script(path: Path) -> bytes:
-    """`window.EXPLORER = {...}`, from a recorded run's JSON.
-
-    Raises:
-        UserError: it is not JSON.
-    """
-    try:
-        return _script("EXPLORER", json.loads(path.read_text(encoding="utf8")))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
+    """`window.EXPLORER = {...}`, from a recorded run's JSON."""
+    return _script("EXPLORER", json.loads(path.read_text(encoding="utf8")))
 
 
 def results_json(library: Library, addresses: Addresses) -> bytes:

@@ -12,8 +12,9 @@ from picks.files import load_yaml
 from picks.site import data, feeds, notebooks, pages
 from picks.site.addresses import Addresses
 from picks.site.collection import Pick, load_library
+from picks.site.explorers import explorers_of
 from picks.site.markup import inert
-from picks.site.pages import EXPLORERS, File, data_path
+from picks.site.pages import File
 from picks.site.settings import load_settings
 from picks.site.studio import Studio, picture_path
 
@@ -80,12 +81,12 @@ def _recorded(studio: Studio) -> Iterator[File]:
             yield f"{folder}/{run.file.name}", _json(run.file)
             for figure in run.figures:
                 for theme in figure.files:
-                    yield picture_path(run, figure, theme), studio.png(run, figure, theme)
-            for explorer in EXPLORERS:
-                if explorer.name in run.data:
-                    source = run.data[explorer.name]
-                    yield f"{folder}/{source.name}", _json(source)
-                    yield data_path(run, explorer), data.explorer_script(source)
+                    yield picture_path(run, figure, theme), studio.drawing(figure, theme)
+            for source in run.data.values():
+                yield f"{folder}/{source.name}", _json(source)
+        for explorer in explorers_of(reproduced):
+            for run in explorer.runs:
+                yield explorer.script(run), data.explorer_script(run.data[explorer.name])
 
 
 def _json(path: Path) -> bytes:

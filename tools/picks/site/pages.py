@@ -12,6 +12,7 @@ from picks.exports import FORMATS
 from picks.site import notebooks
 from picks.site.addresses import paper_page, slug
 from picks.site.collection import Group, Pick
+from picks.site.explorers import STYLES, explorers_of
 from picks.site.markup import front_matter
 from picks.site.metadata import citation_tags, structured_data
 from picks.site.results import Finding, Reproduced, Run
@@ -22,41 +23,6 @@ WIDE = ["navigation", "toc"]  # pages without sidebars
 UNSEARCHED = {"exclude": True}
 
 File = tuple[str, bytes]
-
-
-@dataclass(frozen=True)
-class Explorer:
-    """A way to look around in a recorded run's data; `name` is the data's, `element` what the script looks for."""
-
-    name: str
-    title: str
-    lede: str
-    element: str
-
-
-EXPLORERS = (
-    Explorer(
-        "head_map",
-        "Head map",
-        "Every attention head of the model, layer by layer. Choose a relation to see which heads write its answers, "
-        "and point at a head to read its scores and examples.",
-        "head-map",
-    ),
-    Explorer(
-        "features",
-        "Features",
-        "Features of the model, each with the text that makes it active, the tokens that it promotes and suppresses, "
-        "what steering with it writes, and how well every kind of description did.",
-        "features",
-    ),
-    Explorer(
-        "flow_graph",
-        "Flow graph",
-        "Where a feature comes from and where it goes. Choose one to see which features of earlier layers point the "
-        "same way, and which later ones do; each edge carries the cosine of the two directions.",
-        "flow-graph",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -131,11 +97,7 @@ def _panel(pick: Pick) -> Mapping[str, Any]:
         "claims": [claim for claim in _claims(reproduced) if not claim.first.ours],
         "own_checks": [claim for claim in _claims(reproduced) if claim.first.ours],
         "differences": notebooks.differences(reproduced.notebook),
-        "explorers": [
-            {"page": explorer_path(reproduced, explorer), "title": explorer.title}
-            for explorer in EXPLORERS
-            if _explored(reproduced, explorer)
-        ],
+        "explorers": explorers_of(reproduced),
     }
 
 
@@ -185,28 +147,12 @@ def results(studio: Studio) -> Iterator[File]:
 
 
 def explorers(studio: Studio) -> Iterator[File]:
-    """A page for each thing to explore in a reproduction."""
+    """A page for each thing to explore in a reproduction, with the styles and scripts that these pages alone need."""
     for pick, reproduced in studio.library.reproduced:
-        for explorer in EXPLORERS:
-            if runs := _explored(reproduced, explorer):
-                path = explorer_path(reproduced, explorer)
-                figure = next((figure for figure in runs[0].figures if figure.name == explorer.name), None)
-                values = {"pick": pick, "explorer": explorer, "runs": runs, "figure": figure, "data_path": data_path}
-                yield studio.page(path, "explorer.md.j2", meta={"title": explorer.title, "hide": WIDE}, **values)
-
-
-def _explored(reproduced: Reproduced, explorer: Explorer) -> list[Run]:
-    return [run for run in reproduced.runs if explorer.name in run.data]
-
-
-def explorer_path(reproduced: Reproduced, explorer: Explorer) -> str:
-    """The source of an explorer's page."""
-    return f"explore/{reproduced.name}/{explorer.name}.md"
-
-
-def data_path(run: Run, explorer: Explorer) -> str:
-    """Where the data that an explorer draws lies on the site."""
-    return f"assets/data/{run.reproduction}/{run.key}.{explorer.name}.js"
+        for explorer in explorers_of(reproduced):
+            own = {"styles": STYLES, "scripts": explorer.scripts}
+            meta = {"title": explorer.title, "description": explorer.about, "hide": WIDE, **own}
+            yield studio.page(explorer.page, "explorer.md.j2", meta=meta, pick=pick, explorer=explorer)
 
 
 @dataclass(frozen=True)

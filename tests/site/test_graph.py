@@ -1,4 +1,4 @@
-"""The explorer of flow graphs: a feature is traced, walked over, looked at and made the centre."""
+"""A graph: a node is traced, walked over, looked at and made the centre, and so are its edges."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def nodes(page: Page) -> set[str]:
 
 
 def panel(page: Page):
-    return page.locator(".flow-panel h2")
+    return page.locator(".panel-box h2")
 
 
 def about(page: Page):
-    return page.locator(".feature-main [role=status]")
+    return page.locator(".explorer-status")
 
 
 def field(page: Page, name: str):
-    return page.locator(f".feature-form [name={name}]")
+    return page.locator(f".explorer [name={name}]")
 
 
 def opened(page: Page) -> Page:
-    page.locator(".flow-drawn").wait_for()
+    page.locator(".graph-drawn").wait_for()
     return page
 
 
@@ -42,12 +42,12 @@ def test_it_opens_on_the_first_seed_without_edges_of_chance(site, reader):
     page = opened(reader(site).open(site.url(GRAPH)))
 
     assert nodes(page) == {"R14/22", "M15/7", "R15/1034"}
-    expect(page.locator(".flow-score")).to_have_text([".64", ".83", ".42"])
+    expect(page.locator(".graph-weight")).to_have_text([".64", ".83", ".42"])
     expect(about(page)).to_have_text(
         "R15/1034: 2 features lead to it, no features follow from it directly. 1 weaker edge is hidden."
     )
     expect(panel(page)).to_have_text("R15/1034centre")
-    expect(page.locator(".feature-list .feature-name")).to_have_text(["R15/1034", "R14/60", "R15/9"])
+    expect(page.locator(".list-name")).to_have_text(["R15/1034", "R14/60", "R15/9"])
 
 
 def test_columns_stand_in_the_order_of_the_sites(served, reader):
@@ -55,7 +55,7 @@ def test_columns_stand_in_the_order_of_the_sites(served, reader):
 
     across = [node(page, name).bounding_box()["x"] for name in ("R14/22", "M15/7", "R15/1034")]
     assert across == sorted(across) and len(set(across)) == 3
-    widths = page.locator(".flow-edge").evaluate_all(
+    widths = page.locator(".graph-edge").evaluate_all(
         "all => Object.fromEntries(all.map((edge) => [edge.dataset.ends, Number(edge.getAttribute('stroke-width'))]))"
     )
     assert widths["R14/22 R15/1034"] > widths["M15/7 R15/1034"] > widths["R14/22 M15/7"]
@@ -63,14 +63,39 @@ def test_columns_stand_in_the_order_of_the_sites(served, reader):
 
 def test_weaker_edges_can_be_shown_and_are_dashed(site, reader):
     page = opened(reader(site).open(site.url(GRAPH)))
+    expect(page.locator(".legend")).to_contain_text("no more than chance (below 0.31 from R14, 0.28 from A15 and M15)")
 
-    field(page, "edges").select_option("all")
+    field(page, "weak").check()
 
     expect(node(page, "A15/4")).to_be_visible()
-    expect(page.locator(".flow-edge--noise")).to_have_attribute("data-ends", "A15/4 R15/1034")
-    field(page, "edges").select_option("0.8")
-    expect(page.locator(".flow-score")).to_have_text([".83"])
-    assert "edges=0.8" in page.url
+    expect(page.locator(".graph-edge--weak")).to_have_attribute("data-ends", "A15/4 R15/1034")
+    assert "weak=1" in page.url
+
+
+def test_the_slider_leaves_out_what_is_weaker(site, reader):
+    page = opened(reader(site).open(site.url(GRAPH)))
+    field(page, "least").focus()
+
+    for _ in range(14):
+        page.keyboard.press("ArrowRight")
+
+    expect(page.locator("output")).to_have_text("0.70")
+    expect(page.locator(".graph-weight")).to_have_text([".83"])
+    assert "least=0.7" in page.url
+
+
+def test_an_edge_is_looked_at(site, reader):
+    page = opened(reader(site).open(site.url(GRAPH)))
+
+    page.locator(".graph-weight", has_text=".64").click()
+
+    expect(panel(page)).to_have_text("M15/7 → R15/1034")
+    expect(page.locator(".panel-box .sheet-facts")).to_have_text(f"cosine 0.64 · told {mini_explorers.ATTACK}")
+    expect(page.locator(".graph-edge.graph-touched")).to_have_attribute("data-ends", "M15/7 R15/1034")
+    page.reload()
+    expect(panel(page)).to_have_text("M15/7 → R15/1034")
+    page.locator(".panel-box").get_by_role("button", name="M15/7").click()
+    expect(panel(page)).to_have_text("M15/7")
 
 
 def test_a_node_is_shown_and_then_made_the_centre(site, reader):
@@ -78,16 +103,17 @@ def test_a_node_is_shown_and_then_made_the_centre(site, reader):
 
     node(page, "M15/7").click()
     expect(panel(page)).to_have_text("M15/7")
-    expect(page.locator(".flow-panel")).to_contain_text("newborn: only a feature of a module")
-    assert "#f=M15/7" not in page.url
+    expect(page.locator(".panel-box")).to_contain_text("newborn: only of a module")
+    assert "look=M15%2F7" in page.url and "at=" not in page.url
     page.get_by_role("button", name="Make it the centre").click()
 
     expect(panel(page)).to_have_text("M15/7centre")
     expect(about(page)).to_contain_text("M15/7: 1 feature leads to it, 1 feature follows from it directly.")
     expect(node(page, "M15/7")).to_be_focused()
-    assert page.url.endswith("#f=M15/7")
+    assert page.url.endswith("?at=M15%2F7")
     page.go_back()
-    expect(panel(page)).to_have_text("R15/1034centre")
+    expect(panel(page)).to_have_text("M15/7")
+    expect(about(page)).to_contain_text("R15/1034: 2 features lead to it")
 
 
 def test_all_of_it_works_with_keys(site, reader):
@@ -110,19 +136,20 @@ def test_all_of_it_works_with_keys(site, reader):
 
 
 def test_an_address_leads_to_a_feature_and_its_window(site, reader):
-    page = opened(reader(site).open(site.url(GRAPH, "#f=R21/5")))
+    page = opened(reader(site).open(site.url(GRAPH, "?at=R21/5")))
 
     expect(panel(page)).to_have_text("R21/5centre")
-    expect(field(page, "window")).to_have_value("20-21")
+    expect(field(page, "graph")).to_have_value("layers 20 and 21")
     expect(about(page)).to_contain_text("no features lead to it")
 
-    field(page, "window").select_option("14-15")
+    field(page, "graph").select_option("layers 14 and 15")
     expect(panel(page)).to_have_text("R15/1034centre")
-    assert page.url.endswith("#f=R15/1034")
+    page.go_back()
+    expect(panel(page)).to_have_text("R21/5centre")
 
 
 def test_a_feature_that_is_not_there_is_said(site, reader):
-    page = opened(reader(site).open(site.url(GRAPH, "#f=R99/1")))
+    page = opened(reader(site).open(site.url(GRAPH, "?at=R99/1")))
 
     expect(page.locator(".filter-count")).to_have_text("3 features to start from. This run has no feature “R99/1”.")
     expect(panel(page)).to_have_text("R15/1034centre")
@@ -130,7 +157,7 @@ def test_a_feature_that_is_not_there_is_said(site, reader):
 
 def test_words_search_all_features_and_kind_narrows_the_seeds(site, reader):
     page = opened(reader(site).open(site.url(GRAPH)))
-    listed = page.locator(".feature-list .feature-name")
+    listed = page.locator(".list-name")
 
     field(page, "kind").select_option("unexplained")
     expect(listed).to_have_text(["R15/9"])
@@ -146,9 +173,9 @@ def test_words_search_all_features_and_kind_narrows_the_seeds(site, reader):
 
 
 def test_a_wide_fan_is_cut_until_all_is_asked_for(site, reader):
-    page = opened(reader(site).open(site.url(GRAPH, "#f=R14/60")))
+    page = opened(reader(site).open(site.url(GRAPH, "?at=R14/60")))
     expect(page.locator("[data-node]")).to_have_count(9)
-    expect(about(page)).to_contain_text("4 more features are left out.")
+    expect(about(page)).to_contain_text("4 more are left out.")
 
     page.get_by_role("button", name="Show all").click()
 
@@ -157,12 +184,12 @@ def test_a_wide_fan_is_cut_until_all_is_asked_for(site, reader):
 
 
 def test_the_edges_can_be_read_as_a_list(site, reader):
-    page = opened(reader(site).open(site.url(GRAPH, "?edges=all")))
+    page = opened(reader(site).open(site.url(GRAPH, "?weak=1")))
 
-    page.get_by_text("The edges as a list").click()
+    page.get_by_text("As a table").click()
 
     attack = mini_explorers.ATTACK
-    rows = page.locator(".flow-listed tbody tr")
+    rows = page.locator(".explorer-table table tbody tr")
     expect(rows).to_have_count(4)
     expect(rows.first.locator("td")).to_have_text(
         [f"R14/22 city · ↵ · {attack}", f"M15/7 town · ↵ · {attack}", "0.42", "yes"]
@@ -184,9 +211,9 @@ def test_a_node_says_all_that_is_drawn_of_it(site, reader):
 
 
 def test_hostile_tokens_stay_text(site, reader):
-    page = opened(reader(site).open(site.url(GRAPH, "#f=R15/9")))
+    page = opened(reader(site).open(site.url(GRAPH, "?at=R15/9")))
 
-    expect(page.locator(".flow-panel")).to_contain_text(mini_explorers.ATTACK)
+    expect(page.locator(".panel-box")).to_contain_text(mini_explorers.ATTACK)
     assert not page.locator(".explorer img").count()
 
 
