@@ -52,6 +52,11 @@ def unembed(model: Model, states: Tensor) -> Tensor:
     return logits
 
 
+def logit_lens(model: Model, states: Tensor) -> Tensor:
+    """Logits [..., vocabulary] of states of the residual stream, or of directions in it, [..., d_model]."""
+    return unembed(model, model.ln_final(states))
+
+
 @torch.no_grad()
 def generate(
     model: Model,

@@ -20,13 +20,18 @@ def sequences(model: Model, texts: Iterable[str]) -> Tensor:
 
     What is left at a text's end is too short for a sequence and is dropped.
     """
-    first = int(model.to_tokens("")[0, 0])
+    first = opening(model)
     kept = list(texts)
     found = [torch.empty(0, SEQUENCE, dtype=torch.long)]
     for start in range(0, len(kept), TEXTS_AT_ONCE):
         batch = model.tokenizer(kept[start : start + TEXTS_AT_ONCE], add_special_tokens=False, verbose=False)
         found += [_cut(tokens, first) for tokens in batch["input_ids"]]
     return torch.cat(found)
+
+
+def opening(model: Model) -> int:
+    """The token that the tokenizer puts in front of every text."""
+    return int(model.to_tokens("")[0, 0])
 
 
 def training_sequences(model: Model, n_tokens: int, seed: int = 0) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.activations import layer_of
+from reproductions.common.latents import Dictionary
 from reproductions.common.model import Model
 from reproductions.common.steering import Divergence
 from reproductions.feature_flow.effects import (
@@ -42,7 +43,6 @@ from reproductions.feature_flow.steering import (
 )
 from reproductions.feature_flow.taxonomy import UNEXPLAINED
 from reproductions.feature_flow.themes import Theme
-from reproductions.feature_flow.windows import Dictionary
 
 SEED, ONE_LAYER, CUMULATIVE, REPEATED, RANDOM_GRAPH = (
     "seed alone",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.autoencoders import load_sae, shipped_sites
+from reproductions.common.latents import Dictionary
 from reproductions.common.model import Model
 from reproductions.feature_flow import graphs
 from reproductions.feature_flow.deactivation import (
@@ -49,7 +50,7 @@ from reproductions.feature_flow.method import (
 from reproductions.feature_flow.readings import ALL, Readings
 from reproductions.feature_flow.taxonomy import RATE, Null, Thresholds, classify
 from reproductions.feature_flow.transitions import TransitionMap, Values, explained
-from reproductions.feature_flow.windows import Dictionary, Window, WindowError, shipped_layers
+from reproductions.feature_flow.windows import Window, WindowError, shipped_layers
 
 ALIKE = 20  # latents next to each other, in the order of firing rates, among which scores are exchanged
 K = 5  # matches that are kept: the paper removes up to five

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
+from reproductions.common.latents import Dictionary
 from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.workers import side_by_side
 from reproductions.feature_flow.groups import PROSE, TECHNICAL, Texts
 from reproductions.feature_flow.method import Correlations, Predecessors
-from reproductions.feature_flow.windows import Dictionary, Window
+from reproductions.feature_flow.windows import Window
 
 AT_ONCE = 9  # texts in one pass
 ALL = "all"  # kinds of text together

@@ -25,10 +25,10 @@ from torch import Tensor
 
 from reproductions.common.activations import layer_of
 from reproductions.common.edits import Edit
+from reproductions.common.latents import Dictionary
 from reproductions.common.steering import Divergence, reach
 from reproductions.feature_flow.graphs import Node, Window
 from reproductions.feature_flow.method import top_matches
-from reproductions.feature_flow.windows import Dictionary
 
 START = 10.0  # the norm of what is added when a search begins, all sites together
 

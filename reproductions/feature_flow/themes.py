@@ -16,10 +16,10 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from reproductions.common.edits import unembed
+from reproductions.common.edits import logit_lens
+from reproductions.common.latents import Dictionary
 from reproductions.common.model import Model
 from reproductions.feature_flow.graphs import Node
-from reproductions.feature_flow.windows import Dictionary
 
 WORD = re.compile(r" [A-Za-z]{4,}")  # a token that starts a word and is long enough to mean something
 RUN = re.compile(r"[a-z]+")  # a word in a text
@@ -169,7 +169,7 @@ def _candidates(model: Model, dictionary: Dictionary, vocabulary: Vocabulary, al
     allowed = (vocabulary.word_of != NO_WORD).nonzero()[:, 0]
     found = []
     for part in latents.split(LATENTS_AT_ONCE):
-        logits = unembed(model, model.ln_final(dictionary.directions[part])).cpu()[:, allowed]
+        logits = logit_lens(model, dictionary.directions[part]).cpu()[:, allowed]
         tokens = allowed[logits.topk(min(PROJECTED, len(allowed)), dim=-1).indices]
         for latent, row in zip(part.tolist(), tokens, strict=True):
             words = vocabulary.first_words(row, LEXICON)

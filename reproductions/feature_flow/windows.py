@@ -6,13 +6,10 @@ A window is one such layer. SmolLM2-135M has three, around layers 7, 15 and 23; 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from reproductions.common.activations import layer_of
-from reproductions.common.autoencoders import load_sae, ordinary, shipped_sites
+from reproductions.common.autoencoders import load_sae, shipped_sites
+from reproductions.common.latents import Dictionary
 from reproductions.feature_flow.method import MODULES, Sources, directions
 
 AFTER = "after"  # R_L, beside the three of MODULES
@@ -20,35 +17,6 @@ AFTER = "after"  # R_L, beside the three of MODULES
 
 class WindowError(ValueError):
     """Autoencoders that do not surround a layer; the message says what is missing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Dictionary:
-    """An autoencoder at the site that it was trained on."""
-
-    site: str
-    sae: Any
-
-    @property
-    def n(self) -> int:
-        """How many latents it has."""
-        return len(self.sae.W_dec)
-
-    @property
-    def directions(self) -> Tensor:
-        """What each latent writes: [n, d_model]."""
-        rows: Tensor = self.sae.W_dec
-        return rows
-
-    def ordinary(self, values: Tensor) -> Tensor:
-        """Which of the values [..., d_model] are no outliers, on which the autoencoder was not trained: [...]."""
-        return ordinary(self.sae, values)
-
-    @torch.no_grad()
-    def codes(self, values: Tensor) -> Tensor:
-        """Values [..., d_model] to activations [..., n]; a latent is active if and only if the autoencoder says so."""
-        codes: Tensor = self.sae.encode(values)
-        return codes
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from torch import Tensor
 from reproductions.common.activations import activations
 from reproductions.common.autoencoders import firing_rates
 from reproductions.common.model import Model
+from reproductions.common.text import opening
 from reproductions.output_centric.features import Feature, Latents
 from reproductions.output_centric.method import PROJECTED, in_turn, token_change, vocab_proj
 
@@ -120,7 +121,7 @@ class Probes:
             [tuple(model.tokenizer(half, add_special_tokens=False)["input_ids"]) for half in carrier.split("{}")]
             for carrier in CARRIERS
         ]
-        return cls(int(model.to_tokens("")[0, 0]), [(before, behind) for before, behind in halves], carried)
+        return cls(opening(model), [(before, behind) for before, behind in halves], carried)
 
     def texts(self, tokens: Sequence[int]) -> list[Text]:
         """The texts of some tokens, of which as many of the same lengths come from any list of as many tokens."""

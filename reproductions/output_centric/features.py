@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from reproductions.common.activations import layer_of
-from reproductions.common.autoencoders import firing_rates, load_sae, ordinary, shipped_sites
+from reproductions.common.autoencoders import firing_rates, load_sae, shipped_sites
 from reproductions.common.edits import Edit
+from reproductions.common.latents import Dictionary
 from reproductions.common.model import Model
 
 RESIDUAL, MLP, NEURON = "residual latent", "MLP latent", "neuron"
@@ -62,29 +63,31 @@ class Source(Protocol):
 class Latents:
     """The latents of an autoencoder; tokens with a norm beyond those it was trained on excite none of them."""
 
-    sae: Any
-    hook: str
+    dictionary: Dictionary
     family: str
+
+    @property
+    def hook(self) -> str:
+        """The site of the autoencoder."""
+        return self.dictionary.site
 
     @property
     def layer(self) -> int:
         """The layer that the site belongs to."""
-        return layer_of(self.hook)
+        return self.dictionary.layer
 
     @property
     def n(self) -> int:
         """How many there are."""
-        return len(self.sae.W_dec)
+        return self.dictionary.n
 
     def directions(self, indices: Tensor) -> Tensor:
         """Rows of the decoder [n, d_model]."""
-        rows: Tensor = self.sae.W_dec[indices]
-        return rows
+        return self.dictionary.directions[indices]
 
     def readers(self, indices: Tensor) -> Tensor:
         """Columns of the encoder [n, d_model]: what latents look for."""
-        columns: Tensor = self.sae.W_enc.T[indices]
-        return columns
+        return self.dictionary.readers[indices]
 
     def activations(self, values: Tensor, indices: Tensor) -> Tensor:
         """Codes of the latents [..., n]."""
@@ -97,11 +100,10 @@ class Latents:
 
     def reconstructed(self, values: Tensor) -> Tensor:
         """What the autoencoder makes of x; tokens beyond its norm limit pass as they are."""
-        return torch.where(ordinary(self.sae, values)[..., None], self.sae.decode(self.sae.encode(values)), values)
+        return self.dictionary.reconstructed(values)
 
     def _codes(self, values: Tensor) -> Tensor:
-        codes: Tensor = self.sae.encode(values) * ordinary(self.sae, values)[..., None]
-        return codes
+        return self.dictionary.codes(values) * self.dictionary.ordinary(values)[..., None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +191,7 @@ def _of_family(model: Model, name: str, family: str) -> list[Source]:
     device = str(model.W_E.device)
     sites = [site for site, seed in shipped_sites(name) if not seed and site.endswith(SITES[family])]
     compared = sorted((site for site in sites if layer_of(site) in _layers(name)), key=layer_of)
-    return [Latents(load_sae(name, site, device=device), site, family) for site in compared]
+    return [Latents(Dictionary(site, load_sae(name, site, device=device)), family) for site in compared]
 
 
 def _layers(name: str) -> set[int]:

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from reproductions.common.edits import Edit, final_states, unembed
+from reproductions.common.edits import Edit, final_states, logit_lens, unembed
 from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.workers import side_by_side
@@ -65,7 +65,7 @@ class TokenChange:
 def vocab_proj(model: Model, directions: Tensor, k: int = PROJECTED) -> Ends:
     """The ends of unembed(final_norm(v)) for directions [n, d_model], in blocks of one matrix product each."""
     blocks = directions.split(FEATURES_AT_ONCE)
-    return Ends.joined(Ends.of(unembed(model, model.ln_final(block)), k) for block in blocks)
+    return Ends.joined(Ends.of(logit_lens(model, block), k) for block in blocks)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from reproductions.common.edits import Edit, Edited
 from reproductions.common.held_out import held_out
 from reproductions.common.model import Model
 from reproductions.common.progress import working
+from reproductions.common.text import opening
 from reproductions.common.workers import side_by_side
 from reproductions.output_centric.features import Feature, Source
 
@@ -26,7 +27,7 @@ DEEPEST = 1e-6  # what a feature must reach to count as active
 
 def passages(model: Model, n: int) -> tuple[Tensor, Tensor]:
     """Two sets of passages [n, 1 + 32] from different texts: to describe features by, and to test descriptions on."""
-    first = int(model.to_tokens("")[0, 0])
+    first = opening(model)
     sets: tuple[list[Tensor], list[Tensor]] = ([], [])
     for number, excerpt in enumerate(held_out()):
         tokens = torch.tensor(model.tokenizer(excerpt.text, add_special_tokens=False)["input_ids"])

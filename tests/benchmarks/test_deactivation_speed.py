@@ -15,11 +15,12 @@ from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import Weights
 from reproductions.common.edits import Edited
 from reproductions.common.held_out import held_out
+from reproductions.common.latents import Dictionary
 from reproductions.common.models import load_model
 from reproductions.feature_flow.deactivation import Rerun, outcomes, removal
 from reproductions.feature_flow.groups import active_cases, held_out_texts, sample
-from reproductions.feature_flow.matching import directions, predecessors
-from reproductions.feature_flow.windows import Dictionary, Window, window_sites
+from reproductions.feature_flow.method import directions, predecessors
+from reproductions.feature_flow.windows import Window, window_sites
 
 LAYER, LATENTS, K = 7, 2304, 32
 PLAIN = 24  # interventions that are also made one at a time

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from reproductions.feature_flow.matching import top_matches
+from reproductions.feature_flow.method import top_matches
 from tests.benchmarks.timing import matrix_product_rate, timed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from reproductions.common.models import load_model
-from reproductions.output_centric.descriptions import Ends, vocab_proj
 from reproductions.output_centric.features import neurons
+from reproductions.output_centric.method import Ends, vocab_proj
 from tests.benchmarks.timing import matrix_product_rate, timed
 
 ALONE = 200  # neurons for which the loop is timed

@@ -5,9 +5,9 @@ import torch
 
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
+from reproductions.common.latents import Dictionary
 from reproductions.feature_flow.method import MODULES, pearson_matches, typical_activations
 from reproductions.feature_flow.readings import ALL, halves, read
-from reproductions.feature_flow.windows import Dictionary
 from tests.common.tiny_bridge import tiny_llama
 from tests.feature_flow.tiny_window import LATENTS, tiny_texts, tiny_window
 from tests.head_mapping.tiny import tiny_llama as tiny_deep_llama

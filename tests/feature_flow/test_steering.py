@@ -116,21 +116,17 @@ def test_themes_are_the_coherent_latents_and_no_two_are_alike(model, windows, vo
     promoted[2, 40:70] += 1
     promoted[:, :10] = 9  # no words
     rows = torch.eye(LATENTS)
-    monkeypatch.setattr("reproductions.feature_flow.themes.unembed", lambda model, rows: rows @ promoted)
-
-    class Identity:
-        def ln_final(self, rows):
-            return rows
+    monkeypatch.setattr("reproductions.feature_flow.themes.logit_lens", lambda model, rows: rows @ promoted)
 
     class Rows:
         site, n, directions = "blocks.1.hook_resid_post", LATENTS, rows
 
-    found = find_themes(Identity(), [Rows()], vocabulary, n=5)
+    found = find_themes(None, [Rows()], vocabulary, n=5)
     assert {theme.seed.latent for theme in found[:2]} in ({0, 2}, {1, 2})
     assert not any(theme.seed.latent in (0, 1) for theme in found[2:])
     assert found[0].coherence >= found[1].coherence > vocabulary.chance(10).quantile(0.99)
     assert not set(found[0].choosing) & set(found[0].scoring) and len(found[0].scoring) == LEXICON // 2
-    dead = find_themes(Identity(), [Rows()], vocabulary, 1, [torch.arange(LATENTS) != found[0].seed.latent])
+    dead = find_themes(None, [Rows()], vocabulary, 1, [torch.arange(LATENTS) != found[0].seed.latent])
     assert dead[0].seed != found[0].seed
 
 

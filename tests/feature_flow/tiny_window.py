@@ -6,9 +6,10 @@ import torch
 
 from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import Weights
+from reproductions.common.latents import Dictionary
 from reproductions.feature_flow.groups import Texts
 from reproductions.feature_flow.method import MODULES, Matches, Predecessors
-from reproductions.feature_flow.windows import Dictionary, Window, window_sites
+from reproductions.feature_flow.windows import Window, window_sites
 
 LATENTS, K, LENGTH = 40, 6, 12
 

@@ -121,9 +121,9 @@ def by_hand(model: Any, source: Latents, latent: int, tokens: list[int], probes:
         read += len(text)
         _, cache = model.run_with_cache(torch.tensor([text]))
         values = cache[source.hook][0, 1:]
-        codes = (values @ source.sae.W_enc + source.sae.b_enc).topk(source.sae.cfg.k)
+        codes = (values @ source.dictionary.sae.W_enc + source.dictionary.sae.b_enc).topk(source.dictionary.sae.cfg.k)
         active = (codes.indices == latent) & (codes.values > 0)
-        if (active.any(-1) & (values.norm(dim=-1) <= source.sae.cfg.metadata.outlier_norm)).any():
+        if (active.any(-1) & (values.norm(dim=-1) <= source.dictionary.sae.cfg.metadata.outlier_norm)).any():
             return True, number, read
     return False, number, read
 

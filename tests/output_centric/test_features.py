@@ -27,15 +27,15 @@ def test_a_clamped_latent_moves_the_stream_along_its_decoder_row_alone(values):
 
     clamped = latents.clamped(values, indices, to)
 
-    codes = latents.sae.encode(values)
+    codes = latents.dictionary.sae.encode(values)
     for row, (index, value) in enumerate(zip(indices, to, strict=True)):
-        change = (value - codes[row, :, index])[:, None] * latents.sae.W_dec[index]
+        change = (value - codes[row, :, index])[:, None] * latents.dictionary.sae.W_dec[index]
         assert torch.allclose(clamped[row] - values[row], change, atol=1e-5)
 
 
 def test_clamping_to_what_it_is_changes_nothing(values):
     latents = tiny_latents()
-    code = latents.sae.encode(values)[0, 2]
+    code = latents.dictionary.sae.encode(values)[0, 2]
     active = int(code.argmax())
 
     clamped = latents.clamped(values[:1, 2:3], torch.tensor([active]), code[active][None])

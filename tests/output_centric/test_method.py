@@ -72,9 +72,9 @@ def naive_change(model, feature, window, value):
             sign = 1 if feature.index < 32 else -1
             changed[..., feature.index % 32] = sign * value
             return changed
-        code = source.sae.encode(values)
+        code = source.dictionary.sae.encode(values)
         code[..., index] = value
-        return source.sae.decode(code)
+        return source.dictionary.sae.decode(code)
 
     before, after = (final_states(model, window[None], {source.hook: edit})[0, 1:] for edit in (through, clamped))
     return unembed(model, after) - unembed(model, before)

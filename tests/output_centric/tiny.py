@@ -9,6 +9,7 @@ from torch import Tensor
 
 from reproductions.common.autoencoders.loading import as_topk
 from reproductions.common.autoencoders.shipped import Weights
+from reproductions.common.latents import Dictionary
 from reproductions.output_centric.features import MLP, RESIDUAL, SITES, Latents
 from tests.common.tiny_bridge import WIDTH, tiny_llama
 
@@ -33,7 +34,7 @@ def latents_of(weights: Weights, site: str, k: int = ACTIVE, outlier_norm: float
     """An autoencoder of a site of the tiny model, as `features.sources` would give it."""
     sae = as_topk(weights, k, "tiny/model", site, "cpu")
     sae.cfg.metadata.outlier_norm = outlier_norm
-    return Latents(sae, site, RESIDUAL if site.endswith(SITES[RESIDUAL]) else MLP)
+    return Latents(Dictionary(site, sae), RESIDUAL if site.endswith(SITES[RESIDUAL]) else MLP)
 
 
 def tiny_latents(
