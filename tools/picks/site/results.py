@@ -14,6 +14,7 @@ from picks.run.staleness import why_stale
 from reproductions.common.claims import BEFORE, OURS, Claim, ClaimError, Claims, MetricSpec, load_claims
 from reproductions.common.errors import UserError
 from reproductions.common.metrics import Metric
+from reproductions.common.plots import THEMES
 from reproductions.common.report import FILE
 from reproductions.common.verdicts import Judgement, count_facts, facts
 
@@ -176,7 +177,7 @@ def load_reproduced(reproduction: Reproduction) -> Reproduced:
         UserError: its claims or a record are not as they must be.
     """
     try:
-        claims = load_claims(reproduction.claims)
+        claims = load_claims(reproduction.file)
     except ClaimError as error:
         raise UserError(str(error)) from None
     runs = tuple(_run(reproduction, record, path, claims) for path, record in recorded_runs(reproduction))
@@ -212,7 +213,7 @@ def _read_run(record: Mapping[str, Any], path: Path, claims: Claims, stale: str)
 
 
 def _findings(judged: Sequence[Judgement], metrics: Mapping[str, Metric], claims: Claims) -> Iterator[Finding]:
-    """Judgements fact by fact; what metrics are called, and which figure shows a claim, says `claims.yml`."""
+    """Judgements fact by fact; what metrics are called, and which figure shows a claim, says `reproduction.yml`."""
     today = {claim.id: claim for claim in claims.claims}
     for fact in facts(judged):
         first: Finding | None = None
@@ -242,7 +243,8 @@ def _figures(entries: Iterable[Mapping[str, Any]], path: Path) -> tuple[Figure, 
     alts: dict[str, str] = {}
     for fields in entries:
         drawings = by_name.setdefault(fields["name"], {})
-        drawings[fields.get("theme", "light")] = _beside(path, fields["file"], fields["name"])
+        file = _beside(path, fields["file"], fields["name"])
+        drawings |= dict.fromkeys([fields["theme"]] if "theme" in fields else THEMES, file)
         alts[fields["name"]] = fields["alt"]
     return tuple(Figure(name, alts[name], files) for name, files in by_name.items())
 
