@@ -3,6 +3,7 @@
 import ast
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
@@ -19,6 +20,7 @@ from reproductions.common.steps import NAME
 from tests.conftest import BUDGET
 
 REPRODUCTIONS = {found.name: found for found in load_all(ROOT)}
+MOST_BYTES = 600 * 1024  # of a model's results
 
 
 @pytest.fixture(params=REPRODUCTIONS)
@@ -60,6 +62,14 @@ def test_expensive_parts_are_steps_under_names_that_a_file_can_have(reproduction
     assert names
     assert [name for name in names if not NAME.fullmatch(name)] == []
     assert len(set(names)) == len(names)
+
+
+def test_results_stay_small(reproduction):
+    """Of each model together, in the repository that everyone clones."""
+    sizes = Counter()
+    for path in reproduction.results.glob("*"):
+        sizes[path.name.partition(".")[0]] += path.stat().st_size
+    assert {model: size for model, size in sizes.items() if size > MOST_BYTES} == {}
 
 
 def _due(reproduction: Reproduction) -> Due:

@@ -160,6 +160,37 @@ def test_what_is_kept_is_found_again(root: Path, folder: Path) -> None:
     assert record.compare(built, found, plan.claims.metrics) == []
 
 
+def _kept(root: Path, folder: Path, profile: str) -> set[str]:
+    """What lies in `results/` once a profile was recorded."""
+    plan = _plan(root, "--profile", profile)
+    record.keep(_build(plan, folder), folder, plan.reproduction.results)
+    return {path.name for path in plan.reproduction.results.iterdir()}
+
+
+@pytest.mark.parametrize("order", [("quick", "full"), ("full", "quick")])
+def test_figures_and_data_are_kept_of_the_fullest_profile_alone(
+    root: Path, folder: Path, order: tuple[str, str]
+) -> None:
+    first, second = order
+    assert len(_kept(root, folder, first)) == 3
+    stem = "smollm2-135m.full"
+    assert _kept(root, folder, second) == {
+        "smollm2-135m.quick.json", f"{stem}.json", f"{stem}.toss.png", f"{stem}.toss.json",
+    }  # fmt: skip
+    quick = record.recorded(_plan(root).reproduction, "smollm2-135m", "quick")
+    assert quick is not None
+    assert (quick["figures"], quick["data"]) == ([], [])
+    assert quick["metrics"] == _build(_plan(root), folder)["metrics"]
+
+
+def test_a_number_that_is_no_longer_reported_leaves_the_others_found_again(root: Path, folder: Path) -> None:
+    plan = _plan(root)
+    built, more = _build(plan, folder), _build(plan, folder, HEADS, FAIR, share_of("edges", 1, 60))
+    assert record.found_again(built, more, plan.claims.metrics)
+    assert not record.found_again(more, built, plan.claims.metrics)
+    assert not record.found_again(_changed(built, heads=0.9), more, plan.claims.metrics)
+
+
 def test_a_hub_model_makes_one_file_name() -> None:
     assert record.results_stem("owner/name", "quick") == "owner--name.quick"
 
