@@ -38,7 +38,8 @@ const Page = (() => {
    * @returns {Name extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Name] : SVGElement}
    */
   const element = (name, attributes = {}, ...children) => {
-    const made = /** @type {any} */ (SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name));
+    const made =
+      /** @type {any} */ (SVG_NAMES.has(name) ? document.createElementNS(SVG, name) : document.createElement(name));
     for (const [key, value] of Object.entries(attributes)) {
       if (value !== undefined && value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
     }

@@ -100,7 +100,12 @@ const pickItem = (() => {
 
   function found({ url, verdicts, found: words }) {
     const said = element("span", {}, words || "notebook");
-    return element("a", { class: "pick-found", href: `${url}#reproduction` }, words ? bar(verdicts, words) : null, said);
+    return element(
+      "a",
+      { class: "pick-found", href: `${url}#reproduction` },
+      words ? bar(verdicts, words) : null,
+      said,
+    );
   }
 
   function bar(verdicts, words) {

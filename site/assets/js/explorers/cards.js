@@ -15,7 +15,7 @@ class Cards extends ListExplorer {
     super(root, "What can be looked at");
     this.sheet = Page.element("section", { class: "sheet", "aria-label": "The one chosen" });
     this.buttons = [-1, 1].map((by) =>
-      Explorer.button(by < 0 ? "← Previous" : "Next →", () => this.choose(this.#neighbour(by), { step: true })),
+      Explorer.button(by < 0 ? "← Previous" : "Next →", () => this.choose(this.#neighbour(by), { step: true }))
     );
     this.main.append(Page.element("p", { class: "explorer-steps" }, this.buttons), this.sheet);
   }
@@ -26,7 +26,7 @@ class Cards extends ListExplorer {
 
   take() {
     const { cards, filters = [], sorts = [] } = this.data;
-    this.things = new Map(cards.map((/** @type {Card} */ card) => [card.name, card]));
+    this.things = new Map(cards.map((card) => [card.name, card]));
     this.filters = filters;
     this.sorts = sorts;
   }
@@ -55,10 +55,10 @@ class Cards extends ListExplorer {
 
   /** Those that fit, in order; those that were not measured come last. */
   found() {
-    const fits = (/** @type {Card} */ card) =>
+    const fits = (card) =>
       this.filters.every(({ name }) => !this.value(name) || String(card.filters?.[name]) === this.value(name));
     const found = this.said(this.#cards().filter(fits));
-    const number = (/** @type {Card} */ card) => card.numbers?.[this.value("sort")] ?? -Infinity;
+    const number = (card) => card.numbers?.[this.value("sort")] ?? -Infinity;
     return this.value("sort") ? found.sort((a, b) => number(b) - number(a) || 0) : found;
   }
 
@@ -72,7 +72,7 @@ class Cards extends ListExplorer {
     this.buttons.forEach((button, i) => (button.disabled = this.#neighbour(i ? 1 : -1) === undefined));
     if (this.shown === this.chosen) return;
     this.shown = this.chosen;
-    const setting = { get: () => this.value("setting"), set: (/** @type {string} */ value) => this.#set(value) };
+    const setting = { get: () => this.value("setting"), set: (value) => this.#set(value) };
     this.sheet.replaceChildren(
       Page.element("h2", {}, Sheet.visible(name)),
       Sheet.facts(facts),
@@ -80,17 +80,16 @@ class Cards extends ListExplorer {
     );
   }
 
-  restore(/** @type {URLSearchParams} */ params) {
+  restore(params) {
     super.restore(params);
     this.shown = null;
   }
 
-  #set(/** @type {string} */ value) {
+  #set(value) {
     this.put("setting", value);
     this.keep();
   }
 
-  /** @param {number} step */
   #neighbour(step) {
     return this.list.neighbour(this.chosen.name, step);
   }
@@ -103,7 +102,11 @@ class Cards extends ListExplorer {
   table() {
     const titled = [...this.filters, ...this.sorts].map(({ title }) => title);
     const rows = /** @type {Card[]} */ (this.fitting).map((card) => [
-      Explorer.button(Sheet.visible(card.name), () => this.choose(card.name, { step: true, bring: true }), "link-button"),
+      Explorer.button(
+        Sheet.visible(card.name),
+        () => this.choose(card.name, { step: true, bring: true }),
+        "link-button",
+      ),
       ...this.filters.map(({ name }) => card.filters?.[name] ?? "–"),
       ...this.sorts.map(({ name }) => Explorer.number(card.numbers?.[name])),
       Sheet.words(card, 4),

@@ -1,9 +1,10 @@
 // @ts-check
-// Curves: series over layers, steps or the like, with their intervals as bands. One group is looked at at a time; series
-// can be switched off; and every value can be read at a point, with the mouse, a finger or the arrow keys.
+// Curves: series over layers, steps or the like, with their intervals as bands. One group is shown at a time, series can
+// be switched off, and every value can be read at a point: with the mouse, a finger or the arrow keys.
 "use strict";
 
-/** @typedef {{name: string, group?: string, values: (number | null)[], low?: (number | null)[], high?: (number | null)[]}} Series */
+/** @typedef {(number | null)[]} Numbers */
+/** @typedef {{name: string, group?: string, values: Numbers, low?: Numbers, high?: Numbers}} Series */
 /** @typedef {[number, number]} Point */
 
 /** A straight scale from values to pixels, with round numbers to mark on it. */
@@ -62,7 +63,12 @@ class CurvesDrawing {
     const { element } = Page;
     const bands = shown.flatMap(({ series, hue }) => this.#band(series, hue));
     const lines = shown.flatMap(({ series, hue }) => this.#line(series, hue));
-    const shape = { class: "curves-drawn", width: this.width, height: this.height, viewBox: `0 0 ${this.width} ${this.height}` };
+    const shape = {
+      class: "curves-drawn",
+      width: this.width,
+      height: this.height,
+      viewBox: `0 0 ${this.width} ${this.height}`,
+    };
     this.rule = element("path", { class: "curves-rule" });
     this.dots = element("g", {});
     this.shown = shown;
@@ -73,7 +79,7 @@ class CurvesDrawing {
     const { element } = Page;
     const [left, right] = this.x.pixels;
     const [bottom, top] = this.y.pixels;
-    const text = (/** @type {number} */ x, /** @type {number} */ y, /** @type {string | number} */ said, anchor = "middle") =>
+    const text = (x, y, said, anchor = "middle") =>
       element("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, said);
     const along = this.y.ticks((bottom - top) / 44).flatMap((tick) => {
       const y = this.y.at(tick).toFixed(1);
@@ -123,14 +129,14 @@ class CurvesDrawing {
     this.rule?.setAttribute("d", `M ${this.x.at(this.data.x.values[i]).toFixed(1)} ${bottom} V ${top}`);
     const there = (this.shown ?? []).filter(({ series }) => series.values[i] !== null);
     const dots = there.map(({ series, hue }) =>
-      Page.element("path", { class: "curves-dot", "data-hue": hue, d: `M ${this.#point(i, series.values[i])} h 0.01` }),
+      Page.element("path", { class: "curves-dot", "data-hue": hue, d: `M ${this.#point(i, series.values[i])} h 0.01` })
     );
     this.dots?.replaceChildren(...dots);
   }
 
   /** The place of the x that lies nearest to a pixel. @param {number} pixel */
   nearest(pixel) {
-    const distance = (/** @type {number} */ value) => Math.abs(this.x.at(value) - pixel);
+    const distance = (value) => Math.abs(this.x.at(value) - pixel);
     const values = /** @type {number[]} */ (this.data.x.values);
     return values.reduce((best, value, i) => (distance(value) < distance(values[best]) ? i : best), 0);
   }
@@ -146,21 +152,34 @@ class Curves extends Explorer {
   /** @type {CurvesDrawing | undefined} */ drawing;
   static #HUES = 6;
   static #NUMBERS = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGrouping: false });
-  static #KEYS = new Map([["ArrowRight", 1], ["ArrowUp", 1], ["ArrowLeft", -1], ["ArrowDown", -1], ["Home", -Infinity], ["End", Infinity]]);
+  static #KEYS = new Map([
+    ["ArrowRight", 1],
+    ["ArrowUp", 1],
+    ["ArrowLeft", -1],
+    ["ArrowDown", -1],
+    ["Home", -Infinity],
+    ["End", Infinity],
+  ]);
 
   /** @param {HTMLElement} root */
   constructor(root) {
     super(root);
-    this.frame = Page.element("div", { class: "curves-frame", tabindex: 0, role: "slider", "aria-label": "Read the values at" });
+    this.frame = Page.element("div", {
+      class: "curves-frame",
+      tabindex: 0,
+      role: "slider",
+      "aria-label": "Read the values at",
+    });
     this.legend = Page.element("fieldset", { class: "curves-legend" });
     this.caption = Page.element("p", { class: "curves-y quiet" });
     this.#hear();
-    new ResizeObserver(() => this.drawing && this.frame.clientWidth !== this.drawing.width && this.draw()).observe(this.frame);
+    new ResizeObserver(() => this.drawing && this.frame.clientWidth !== this.drawing.width && this.draw()).observe(
+      this.frame,
+    );
   }
 
   #hear() {
-    const at = (/** @type {PointerEvent} */ event) =>
-      this.drawing?.nearest(event.clientX - this.frame.getBoundingClientRect().left) ?? 0;
+    const at = (event) => this.drawing?.nearest(event.clientX - this.frame.getBoundingClientRect().left) ?? 0;
     this.frame.addEventListener("pointermove", (event) => this.#read(at(event)));
     this.frame.addEventListener("pointerleave", () => this.#read(this.#fixed));
     this.frame.addEventListener("click", (event) => this.#fix(at(/** @type {PointerEvent} */ (event))));
@@ -180,7 +199,10 @@ class Curves extends Explorer {
   }
 
   parts() {
-    this.row.closest("form")?.toggleAttribute("hidden", ![...this.row.children].some((field) => !field.hasAttribute("hidden")));
+    this.row.closest("form")?.toggleAttribute(
+      "hidden",
+      ![...this.row.children].some((field) => !field.hasAttribute("hidden")),
+    );
     return [this.caption, this.frame, this.legend];
   }
 
@@ -190,7 +212,7 @@ class Curves extends Explorer {
     return params;
   }
 
-  restore(/** @type {URLSearchParams} */ params) {
+  restore(params) {
     super.restore(params);
     this.off = new Set(params.getAll("off").filter((name) => this.names.includes(name)));
   }
@@ -212,7 +234,10 @@ class Curves extends Explorer {
   }
 
   #redraw() {
-    const shown = this.#group.filter(({ name }) => !this.off.has(name)).map((series) => ({ series, hue: this.#hue(series) }));
+    const shown = this.#group.filter(({ name }) => !this.off.has(name)).map((series) => ({
+      series,
+      hue: this.#hue(series),
+    }));
     this.drawing = new CurvesDrawing(this.data, this.#group, this.frame.clientWidth);
     this.frame.replaceChildren(this.drawing.draw(shown));
     this.#read(this.#fixed);
@@ -245,7 +270,6 @@ class Curves extends Explorer {
     return place === -1 ? values.length - 1 : place;
   }
 
-  /** @param {number} i */
   #fix(i) {
     this.put("at", String(this.data.x.values[i]));
     this.#read(i);
@@ -259,8 +283,15 @@ class Curves extends Explorer {
     this.drawing?.mark(i);
     this.point?.replaceChildren(point);
     for (const [series, holder] of this.told) holder.replaceChildren(...Curves.#told(series, i));
-    const told = this.#group.filter(({ name }) => !this.off.has(name)).map((series) => `${series.name} ${Curves.#plain(series, i)}`);
-    const now = { "aria-valuemin": 0, "aria-valuemax": x.values.length - 1, "aria-valuenow": i, "aria-valuetext": `${point}: ${told.join("; ")}` };
+    const told = this.#group.filter(({ name }) => !this.off.has(name)).map((series) =>
+      `${series.name} ${Curves.#plain(series, i)}`
+    );
+    const now = {
+      "aria-valuemin": 0,
+      "aria-valuemax": x.values.length - 1,
+      "aria-valuenow": i,
+      "aria-valuetext": `${point}: ${told.join("; ")}`,
+    };
     for (const [name, value] of Object.entries(now)) this.frame.setAttribute(name, String(value));
   }
 
@@ -291,7 +322,7 @@ class Curves extends Explorer {
   table() {
     const { x } = this.data;
     const heads = [x.title, ...this.#group.map(({ name }) => Sheet.visible(name))];
-    const rows = x.values.map((/** @type {number} */ value, /** @type {number} */ i) => [
+    const rows = x.values.map((value, i) => [
       Curves.number(value),
       ...this.#group.map((series) => Curves.#plain(series, i)),
     ]);

@@ -8,7 +8,8 @@
 
 class Explorer {
   static #LOST = "The data of this run did not load. Try again, or take them as a file: the link is below.";
-  static #BROKEN = "The data of this run are not what this page draws, so nothing is shown. The link below leads to them.";
+  static #BROKEN =
+    "The data of this run are not what this page draws, so nothing is shown. The link below leads to them.";
 
   /** @type {any} the data of the run that is shown */ data;
 
@@ -205,10 +206,18 @@ class Explorer {
     const { element } = Page;
     const top = heads.map((head) => element("th", { scope: "col" }, head));
     const body = rows.map((row) => element("tr", {}, row.map((cell) => element("td", {}, cell))));
-    return element("table", { class: "plain" }, element("thead", {}, element("tr", {}, top)), element("tbody", {}, body));
+    return element(
+      "table",
+      { class: "plain" },
+      element("thead", {}, element("tr", {}, top)),
+      element("tbody", {}, body),
+    );
   }
 
-  /** A labelled choice, hidden where there is nothing to choose. @param {string} label @param {string} name @param {Node[]} options */
+  /**
+   * A labelled choice, hidden where there is nothing to choose.
+   * @param {string} label @param {string} name @param {Node[]} options
+   */
   static choice(label, name, options) {
     const select = Page.element("select", { name }, options);
     return Page.element("label", { hidden: select.options.length < 2 }, `${label} `, select);
@@ -231,7 +240,10 @@ class Explorer {
     return made;
   }
 
-  /** A patch of colour, of which the text beside it says what it stands for. @param {number} hue @param {string} [sign] */
+  /**
+   * A patch of colour, of which the text beside it says what it stands for.
+   * @param {number} hue @param {string} [sign]
+   */
   static swatch(hue, sign = "", name = "swatch") {
     return Page.element("span", { class: name, "data-hue": hue, "aria-hidden": "true" }, sign);
   }

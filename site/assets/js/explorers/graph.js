@@ -1,6 +1,6 @@
 // @ts-check
-// A graph: choose a node and see which nodes of earlier columns lead to it, and which of later ones follow. It runs from
-// left to right where there is room, and from top to bottom on a phone; every node and every edge can be looked at.
+// A graph: choose a node and see which nodes of earlier columns lead to it, and which of later ones follow. It runs
+// from left to right where there is room, and down on a phone; every node and every edge can be looked at.
 "use strict";
 
 /** @typedef {{name: string, title: string, column: number, chance?: number}} Place */
@@ -9,9 +9,9 @@
 /** @typedef {{centre: string, nodes: Set<string>, edges: Edge[], weak: number, left: number}} Traced */
 /** @typedef {Map<string, Edge[]>} Edges */
 
-const strength = (/** @type {Edge} */ { weight }) => Math.abs(weight);
-const stronger = (/** @type {Edge} */ a, /** @type {Edge} */ b) => strength(b) - strength(a);
-const edgeName = (/** @type {Edge} */ { from, to }) => `${from} → ${to}`;
+const strength = ({ weight }) => Math.abs(weight);
+const stronger = (a, b) => strength(b) - strength(a);
+const edgeName = ({ from, to }) => `${from} → ${to}`;
 
 /** A recorded graph, and what can be reached in it. */
 class Network {
@@ -55,7 +55,10 @@ class Network {
     return strength(edge) < (this.place(edge.from).chance ?? 0);
   }
 
-  /** What leads to a node and what follows from it, over edges that are shown; at most so many nodes a column. @param {string} centre @param {(edge: Edge) => boolean} shows @param {number} most @returns {Traced} */
+  /**
+   * What leads to a node and what follows from it, over edges that are shown; at most so many nodes a column.
+   * @param {string} centre @param {(edge: Edge) => boolean} shows @param {number} most @returns {Traced}
+   */
   trace(centre, shows, most) {
     const columns = [...this.columns.keys()];
     const middle = this.column(centre);
@@ -65,11 +68,16 @@ class Network {
     return traced;
   }
 
-  /** @param {Traced} traced @param {Edges} edges @param {"from" | "to"} far @param {number[]} columns @param {(edge: Edge) => boolean} shows @param {number} most */
+  /**
+   * @param {Traced} traced @param {Edges} edges @param {"from" | "to"} far @param {number[]} columns
+   * @param {(edge: Edge) => boolean} shows @param {number} most
+   */
   #reach(traced, edges, far, columns, shows, most) {
     const reached = new Set([traced.centre]);
     for (const column of columns) {
-      const leading = [...reached].flatMap((name) => edges.get(name) ?? []).filter((edge) => this.column(edge[far]) === column);
+      const leading = [...reached].flatMap((name) => edges.get(name) ?? []).filter((edge) =>
+        this.column(edge[far]) === column
+      );
       const shown = leading.filter(shows).sort(stronger);
       const found = [...new Set(shown.map((edge) => edge[far]))];
       const kept = new Set(found.slice(0, most));
@@ -116,7 +124,6 @@ class GraphLayout {
     this.#frame(width);
   }
 
-  /** @param {number} width */
   #measure(width) {
     const way = this.lying ? "lying" : "upright";
     const [, longest, breadth] = GraphLayout.#REM[way];
@@ -131,18 +138,28 @@ class GraphLayout {
     this.head = (this.lying ? 2.6 : 1.1) * this.rem;
   }
 
-  /** Stack a column's nodes, and lanes for the edges that pass through it, near what they are joined to. @param {number} column @param {"from" | "to"} far @param {"from" | "to"} near */
+  /**
+   * Stack a column's nodes, and lanes for the edges that pass through it, near what they are joined to.
+   * @param {number} column @param {"from" | "to"} far @param {"from" | "to"} near
+   */
   #place(column, far, near) {
     const { network, traced } = this;
     const way = far === "to" ? 1 : -1;
-    const beyond = (/** @type {string} */ name) => (network.column(name) - column) * way;
-    const ours = traced.edges.filter((edge) => edge[far] !== traced.centre && beyond(edge[far]) >= 0 && beyond(edge[near]) < 0);
+    const beyond = (name) => (network.column(name) - column) * way;
+    const ours = traced.edges.filter((edge) =>
+      edge[far] !== traced.centre && beyond(edge[far]) >= 0 && beyond(edge[near]) < 0
+    );
     const joined = ours.filter((edge) => this.#end(edge, near) !== undefined);
     const names = [...new Set(joined.filter((edge) => beyond(edge[far]) === 0).map((edge) => edge[far]))];
     const nodes = names.map((name) => {
       const ends = joined.filter((edge) => edge[far] === name).map((edge) => this.#end(edge, near));
       const rank = network.columns[column].indexOf(network.place(name)) > 0 ? 1 : 0;
-      return { name, wanted: ends.reduce((sum, end) => sum + end, 0) / ends.length, rank, size: this.breadth / this.rem };
+      return {
+        name,
+        wanted: ends.reduce((sum, end) => sum + end, 0) / ends.length,
+        rank,
+        size: this.breadth / this.rem,
+      };
     });
     const passing = joined.filter((edge) => beyond(edge[far]) > 0);
     const lanes = passing.map((edge) => ({ edge, wanted: this.#end(edge, near), rank: 0.5, size: GraphLayout.#LANE }));
@@ -163,12 +180,14 @@ class GraphLayout {
     this.breadths[column] = Math.max(total, 0) * this.rem;
   }
 
-  /** Where an edge stands across the flow, the last time that it was placed on its way from this end. @param {Edge} edge @param {"from" | "to"} near @returns {any} */
+  /**
+   * Where an edge stands across the flow, the last time that it was placed on its way from this end.
+   * @param {Edge} edge @param {"from" | "to"} near @returns {any}
+   */
   #end(edge, near) {
     return [...(this.lanes.get(edge)?.values() ?? [])].at(-1) ?? this.across.get(edge[near]);
   }
 
-  /** @param {number} width */
   #frame(width) {
     const lengths = this.count * this.length + (this.count - 1) * this.gap;
     const heads = this.lying ? this.head : this.head * this.count;
@@ -194,8 +213,13 @@ class GraphLayout {
   stretches(edge) {
     const [from, to] = [this.network.column(edge.from), this.network.column(edge.to)];
     const lanes = [...(this.lanes.get(edge) ?? [])].sort(([a], [b]) => a - b);
-    const inner = lanes.flatMap(([column, across]) => [this.start(column), this.start(column) + this.length].map((along) => [along, across]));
-    const ends = [[this.start(from) + this.length, this.across.get(edge.from) ?? 0], [this.start(to), this.across.get(edge.to) ?? 0]];
+    const inner = lanes.flatMap(([column, across]) =>
+      [this.start(column), this.start(column) + this.length].map((along) => [along, across])
+    );
+    const ends = [[this.start(from) + this.length, this.across.get(edge.from) ?? 0], [
+      this.start(to),
+      this.across.get(edge.to) ?? 0,
+    ]];
     return [ends[0], ...inner, ends[1]].map(([along, across]) => [along, across + this.axis]);
   }
 
@@ -219,7 +243,14 @@ class GraphDrawing {
     const [width, height] = layout.size.map(Math.ceil);
     this.nodes = new Map([...nodes].map((name) => [name, this.#node(name)]));
     const label = `Graph around ${centre}; arrow keys move, Enter shows a node, Enter once more makes it the centre`;
-    const shape = { class: "graph-drawn", width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label };
+    const shape = {
+      class: "graph-drawn",
+      width,
+      height,
+      viewBox: `0 0 ${width} ${height}`,
+      role: "group",
+      "aria-label": label,
+    };
     const unread = { "aria-hidden": "true" };
     this.svg = element(
       "svg",
@@ -241,7 +272,6 @@ class GraphDrawing {
     return `${letters.join("").trimEnd()}…`;
   }
 
-  /** @param {string} name @param {number} x @param {number} y @param {string} text */
   #text(name, x, y, text, more = {}) {
     return Page.element("text", { class: name, x: x.toFixed(1), y: y.toFixed(1), ...more }, text);
   }
@@ -276,20 +306,25 @@ class GraphDrawing {
   /** @param {Edge} edge */
   #edge(edge) {
     const points = this.layout.stretches(edge);
-    const at = (/** @type {number[]} */ point) => this.layout.point(point).map((value) => value.toFixed(1)).join(" ");
+    const at = (point) => this.layout.point(point).map((value) => value.toFixed(1)).join(" ");
     const bends = points.slice(1).map((point, i) => {
       if (i % 2) return `L ${at(point)}`;
       const middle = (points[i][0] + point[0]) / 2;
       return `C ${at([middle, points[i][1]])} ${at([middle, point[1]])} ${at(point)}`;
     });
     const d = `M ${at(points[0])} ${bends.join(" ")}`;
-    const name = `graph-edge${this.network.weak(edge) ? " graph-edge--weak" : ""}${edge.weight < 0 ? " graph-edge--down" : ""}`;
+    const name = `graph-edge${this.network.weak(edge) ? " graph-edge--weak" : ""}${
+      edge.weight < 0 ? " graph-edge--down" : ""
+    }`;
     const width = (1 + 5 * Math.min(strength(edge), 1) ** 2).toFixed(1);
     const seen = Page.element("path", { class: name, d, "stroke-width": width, ...this.#marks(edge) });
     return [Page.element("path", { class: "graph-reach", d, "data-edge": edgeName(edge) }), seen];
   }
 
-  /** The weight stands two thirds of the way to the end that lies farther from the centre, where edges lie apart. @param {Edge} edge */
+  /**
+   * The weight stands two thirds of the way to the end that lies farther from the centre, where edges lie apart.
+   * @param {Edge} edge
+   */
   #weight(edge) {
     const points = this.layout.stretches(edge);
     const onwards = this.network.column(edge.to) > this.network.column(this.layout.traced.centre);
@@ -299,7 +334,10 @@ class GraphDrawing {
     const along = near[0] + (far[0] - near[0]) * (1.5 * (1 - t) * t + t ** 3);
     const [x, y] = this.layout.point([along, near[1] * start + far[1] * turn]);
     const said = Explorer.number(edge.weight).replace(/^(−?)0\./, "$1.");
-    return this.#text("graph-weight", x, y + 0.2 * this.layout.rem, said, { "text-anchor": "middle", ...this.#marks(edge) });
+    return this.#text("graph-weight", x, y + 0.2 * this.layout.rem, said, {
+      "text-anchor": "middle",
+      ...this.#marks(edge),
+    });
   }
 
   /** A node is called by what stands on it, with its place, which only its column shows. @param {string} name */
@@ -311,7 +349,10 @@ class GraphDrawing {
     const centre = name === layout.traced.centre;
     const lines = this.#lines(name, x + 0.55 * layout.rem, y, width - 1.1 * layout.rem);
     const said = lines.map(({ textContent }) => textContent).filter(Boolean);
-    const look = { class: `graph-node${centre ? " graph-node--centre" : ""}`, "data-hue": kind ? kinds.indexOf(kind) : null };
+    const look = {
+      class: `graph-node${centre ? " graph-node--centre" : ""}`,
+      "data-hue": kind ? kinds.indexOf(kind) : null,
+    };
     const label = `${said.join(" ")}, ${network.place(name).title}${centre ? ", the centre" : ""}`;
     return element(
       "g",
@@ -322,7 +363,10 @@ class GraphDrawing {
     );
   }
 
-  /** Name, kind and words; where there is little room each has a line of its own. @param {string} name @param {number} x @param {number} y @param {number} width */
+  /**
+   * Name, kind and words; where there is little room each has a line of its own.
+   * @param {string} name @param {number} x @param {number} y @param {number} width
+   */
   #lines(name, x, y, width) {
     const { rem, terse } = this.layout;
     const node = this.network.node(name);
@@ -352,7 +396,10 @@ class GraphDrawing {
     this.nodes.get(name ?? "")?.focus();
   }
 
-  /** The node that an arrow key leads to: within the column, or along the strongest edge. @param {string} name @param {string} key */
+  /**
+   * The node that an arrow key leads to: within the column, or along the strongest edge.
+   * @param {string} name @param {string} key
+   */
   next(name, key) {
     const { lying, across, traced } = this.layout;
     const keys = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
@@ -381,14 +428,20 @@ class Graph extends ListExplorer {
     super(root, "What to start from");
     this.frame = Page.element("div", { class: "graph-frame" });
     this.legend = Page.element("ul", { class: "legend", "aria-label": "Legend" });
-    this.panel = Page.element("section", { class: "panel-box panel-box--stays sheet", tabindex: 0, "aria-label": "The one looked at" });
+    this.panel = Page.element("section", {
+      class: "panel-box panel-box--stays sheet",
+      tabindex: 0,
+      "aria-label": "The one looked at",
+    });
     this.main.append(this.status, this.frame, this.legend, this.panel);
     this.#listen();
-    new ResizeObserver(() => this.drawing && this.frame.clientWidth !== this.width && this.#redraw()).observe(this.frame);
+    new ResizeObserver(() => this.drawing && this.frame.clientWidth !== this.width && this.#redraw()).observe(
+      this.frame,
+    );
   }
 
   #listen() {
-    const at = (/** @type {any} */ { target }, name = "node") => target.closest?.(`[data-${name}]`)?.dataset[name];
+    const at = ({ target }, name = "node") => target.closest?.(`[data-${name}]`)?.dataset[name];
     this.frame.addEventListener("click", (event) => {
       if (at(event)) this.#press(at(event));
       else if (at(event, "edge")) this.#lookAt(at(event, "edge"));
@@ -408,8 +461,8 @@ class Graph extends ListExplorer {
   }
 
   take() {
-    this.graphs = this.data.graphs.map((/** @type {any} */ recorded) => new Network(recorded));
-    this.kinds = (this.data.kinds ?? []).map((/** @type {Named} */ { name }) => name);
+    this.graphs = this.data.graphs.map((recorded) => new Network(recorded));
+    this.kinds = (this.data.kinds ?? []).map(({ name }) => name);
     this.#enter(this.graphs[0]);
   }
 
@@ -420,7 +473,7 @@ class Graph extends ListExplorer {
   }
 
   fields() {
-    const named = (/** @type {string} */ name) => Explorer.option(name);
+    const named = (name) => Explorer.option(name);
     return [
       Explorer.choice("Graph", "graph", this.graphs.map(({ name }) => named(name))),
       this.search(),
@@ -448,7 +501,7 @@ class Graph extends ListExplorer {
   }
 
   /** A node that only another graph has leads to that graph. */
-  restore(/** @type {URLSearchParams} */ params) {
+  restore(params) {
     super.restore(params);
     const at = this.value("at");
     const asked = this.#asked;
@@ -496,7 +549,7 @@ class Graph extends ListExplorer {
     super.choose(name, how);
   }
 
-  #shows = (/** @type {Edge} */ edge) =>
+  #shows = (edge) =>
     strength(edge) >= Number(this.value("least")) && (this.field("weak").checked || !this.network.weak(edge));
 
   look() {
@@ -524,13 +577,11 @@ class Graph extends ListExplorer {
     else this.#lookAt(name);
   }
 
-  /** @param {string} name */
   #centre(name) {
     this.choose(name, { step: true });
     this.drawing?.focus(name);
   }
 
-  /** @param {string} name */
   #lookAt(name) {
     this.put("look", name === this.chosen.name ? "" : name);
     this.#show();
@@ -555,7 +606,9 @@ class Graph extends ListExplorer {
   #edge(edge) {
     const { element } = Page;
     const { from, to, weight, facts = [], parts = [] } = edge;
-    const ends = [from, to].map((name) => Explorer.button(Sheet.visible(name), () => this.#lookAt(name), "link-button"));
+    const ends = [from, to].map((name) =>
+      Explorer.button(Sheet.visible(name), () => this.#lookAt(name), "link-button")
+    );
     const weak = this.network.weak(edge) ? "no more than chance" : "";
     return [
       element("h2", {}, ends[0], " → ", ends[1]),
@@ -568,7 +621,7 @@ class Graph extends ListExplorer {
   #node({ name, kind, facts = [], parts = [] }) {
     const { element } = Page;
     const centre = name === this.chosen.name;
-    const about = this.data.kinds?.find((/** @type {Named} */ each) => each.name === kind)?.about;
+    const about = this.data.kinds?.find((each) => each.name === kind)?.about;
     return [
       element("h2", {}, Sheet.visible(name), centre ? element("span", { class: "badge" }, "centre") : null),
       Sheet.facts([this.network.place(name).title, ...facts]),
@@ -580,12 +633,17 @@ class Graph extends ListExplorer {
 
   #about() {
     const { edges, weak, left, centre } = this.traced;
-    const count = (/** @type {"from" | "to"} */ end) => edges.filter((edge) => edge[end] === centre).length;
+    const count = (end) => edges.filter((edge) => edge[end] === centre).length;
     const [before, after] = [count("to"), count("from")].map((each) => Explorer.counted(each, this.called));
     const verbs = [count("to") === 1 ? "leads" : "lead", count("from") === 1 ? "follows" : "follow"];
     const hidden = weak ? ` ${weak} weaker ${weak === 1 ? "edge is" : "edges are"} hidden.` : "";
-    const told = `${Sheet.visible(centre)}: ${before} ${verbs[0]} to it, ${after} ${verbs[1]} from it directly.${hidden}`;
-    this.status.replaceChildren(told, ...(left ? [` ${left} more ${left === 1 ? "is" : "are"} left out. `, this.#all()] : []));
+    const told = `${Sheet.visible(centre)}: ${before} ${verbs[0]} to it, ${after} ${
+      verbs[1]
+    } from it directly.${hidden}`;
+    this.status.replaceChildren(
+      told,
+      ...(left ? [` ${left} more ${left === 1 ? "is" : "are"} left out. `, this.#all()] : []),
+    );
   }
 
   #all() {
@@ -604,9 +662,9 @@ class Graph extends ListExplorer {
   #key() {
     const { element } = Page;
     const present = new Set([...this.traced.nodes].map((name) => this.network.node(name).kind));
-    const kinds = (this.data.kinds ?? []).filter((/** @type {Named} */ { name }) => present.has(name));
-    const items = kinds.map((/** @type {{name: string, about: string}} */ { name, about }) =>
-      element("li", { title: about }, Explorer.swatch(this.kinds.indexOf(name)), name),
+    const kinds = (this.data.kinds ?? []).filter(({ name }) => present.has(name));
+    const items = kinds.map(({ name, about }) =>
+      element("li", { title: about }, Explorer.swatch(this.kinds.indexOf(name)), name)
     );
     const chance = this.#chance();
     const dashes = element("span", { class: "swatch-dashes", "aria-hidden": "true" });
@@ -625,8 +683,8 @@ class Graph extends ListExplorer {
   }
 
   table() {
-    const column = (/** @type {string} */ name) => this.network.column(name);
-    const order = (/** @type {Edge} */ { from, to }) => column(from) * 1000 + column(to);
+    const column = (name) => this.network.column(name);
+    const order = ({ from, to }) => column(from) * 1000 + column(to);
     const rows = [...this.traced.edges]
       .sort((a, b) => order(a) - order(b) || stronger(a, b))
       .map((edge) => {
@@ -636,7 +694,6 @@ class Graph extends ListExplorer {
     return { heads: ["From", "To", this.data.weight, "beyond chance"], rows };
   }
 
-  /** @param {string} name */
   #end(name) {
     const button = Explorer.button(Sheet.visible(name), () => this.#lookAt(name), "link-button");
     const words = Page.element("span", { class: "quiet" }, Sheet.words(this.network.node(name), 3));

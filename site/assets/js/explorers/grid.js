@@ -1,9 +1,10 @@
 // @ts-check
-// A grid: rows by columns of cells, each with a value for every item and measure. Point at a cell, or walk over the grid
-// with the arrow keys, and read what it does; hold it with a click or Enter.
+// A grid: rows by columns of cells, each with a value for every item and measure. Point at a cell, or walk over the
+// grid with the arrow keys, and read what it does; hold it with a click or Enter.
 "use strict";
 
-/** @typedef {{name: string, title: string, group?: string, examples?: string[], values: Record<string, (number | null)[][]>}} Item */
+/** @typedef {Record<string, (number | null)[][]>} Values by measure, row by row */
+/** @typedef {{name: string, title: string, group?: string, examples?: string[], values: Values}} Item */
 /** @typedef {{name: string, title: string, short: string}} Measure */
 /** @typedef {[number, number]} Cell row and column */
 /** @typedef {{item: Item | undefined, value: number}} Best */
@@ -30,7 +31,10 @@ class GridValues {
     return item.values[measure][row][column] ?? 0;
   }
 
-  /** A cell's value for the chosen item or, where none is chosen, for its best. @param {Cell} cell @param {string} measure @param {Item} [chosen] @returns {Best} */
+  /**
+   * A cell's value for the chosen item or, where none is chosen, for its best.
+   * @param {Cell} cell @param {string} measure @param {Item} [chosen] @returns {Best}
+   */
   best(cell, measure, chosen) {
     if (chosen) return { item: chosen, value: this.at(chosen, measure, cell) };
     const none = /** @type {Best} */ ({ item: undefined, value: 0 });
@@ -43,7 +47,7 @@ class GridValues {
   /** All items on which a cell has a value, best first. @param {Cell} cell @param {string} measure */
   ranked(cell, measure) {
     const first = this.measures[0].name;
-    const value = (/** @type {Item} */ item, /** @type {string} */ by) => this.at(item, by, cell);
+    const value = (item, by) => this.at(item, by, cell);
     return this.items
       .filter((item) => this.measures.some(({ name }) => value(item, name)))
       .sort((a, b) => value(b, measure) - value(a, measure) || value(b, first) - value(a, first));
@@ -70,13 +74,19 @@ class GridTable {
   /** @type {any} */ data;
 
   static #CELL = 26;
-  static #STEPS = new Map([["ArrowRight", [0, 1]], ["ArrowLeft", [0, -1]], ["ArrowDown", [1, 0]], ["ArrowUp", [-1, 0]]]);
+  static #STEPS = new Map([["ArrowRight", [0, 1]], ["ArrowLeft", [0, -1]], ["ArrowDown", [1, 0]], ["ArrowUp", [
+    -1,
+    0,
+  ]]]);
 
-  /** @param {(cell: Cell, how: {keys: boolean}) => void} look @param {(cell: Cell) => void} hold @param {() => void} turned */
+  /**
+   * @param {(cell: Cell, how: {keys: boolean}) => void} look @param {(cell: Cell) => void} hold
+   * @param {() => void} turned
+   */
   constructor(look, hold, turned) {
     this.hold = hold;
     this.holder = Page.element("div", { class: "grid-frame" });
-    const cell = (/** @type {any} */ { target }) => target.closest?.("[data-cell]")?.dataset.cell.split(".").map(Number);
+    const cell = ({ target }) => target.closest?.("[data-cell]")?.dataset.cell.split(".").map(Number);
     this.holder.addEventListener("pointerover", (event) => cell(event) && look(cell(event), { keys: false }));
     this.holder.addEventListener("focusin", (event) => cell(event) && look(cell(event), { keys: true }));
     this.holder.addEventListener("click", (event) => cell(event) && hold(cell(event)));
@@ -104,9 +114,9 @@ class GridTable {
     const { rows: lines, columns, cell } = this.data;
     const [across, down] = this.upright ? [columns, lines] : [lines, columns];
     this.cells = new Map();
-    const heads = across.names.map((/** @type {string} */ name) => element("th", { scope: "col" }, name));
-    const rows = down.names.map((/** @type {string} */ name, /** @type {number} */ y) =>
-      element("tr", {}, element("th", { scope: "row" }, name), this.#line(y, heads.length)),
+    const heads = across.names.map((name) => element("th", { scope: "col" }, name));
+    const rows = down.names.map((name, y) =>
+      element("tr", {}, element("th", { scope: "row" }, name), this.#line(y, heads.length))
     );
     const top = element("tr", {}, element("td", {}, `${down.title} ↓ ${across.title} →`), heads);
     const label = `All ${cell.many}; arrow keys move, Enter holds one`;
@@ -115,7 +125,6 @@ class GridTable {
     this.holder.replaceChildren(element("table", { class: name, role: "grid", "aria-label": label }, parts));
   }
 
-  /** @param {number} y @param {number} length */
   #line(y, length) {
     return Array.from({ length }, (_, x) => {
       const at = (this.upright ? [y, x] : [x, y]).join(".");
@@ -130,7 +139,10 @@ class GridTable {
     return /** @type {HTMLElement} */ (this.cells.get(place.join(".")));
   }
 
-  /** Colour every cell. @param {(cell: Cell) => {value: number, hue: number, text: string, said: string, over: boolean}} tell */
+  /**
+   * Colour every cell.
+   * @param {(cell: Cell) => {value: number, hue: number, text: string, said: string, over: boolean}} tell
+   */
   draw(tell) {
     for (const place of this.values.cells()) {
       const { value, hue, text, said, over } = tell(place);
@@ -163,7 +175,6 @@ class GridTable {
     else this.#go(step, key);
   }
 
-  /** @param {number[] | undefined} step @param {string} key */
   #go(step, key) {
     const [rows, columns] = this.values.size;
     const [down, across] = this.upright ? [rows, columns] : [columns, rows];
@@ -204,7 +215,7 @@ class Grid extends Explorer {
     const best = this.values.items.length > 1 ? [Explorer.option("", `the best of each ${this.data.cell.one}`)] : [];
     return [
       Explorer.choice(Grid.#capital(item.one), "item", [...best, ...this.#items()]),
-      Explorer.choice("Value", "measure", measures.map((/** @type {Measure} */ { name, title }) => Explorer.option(name, title))),
+      Explorer.choice("Value", "measure", measures.map(({ name, title }) => Explorer.option(name, title))),
     ];
   }
 
@@ -222,12 +233,12 @@ class Grid extends Explorer {
   }
 
   /** The cell in the address is held; where there is none, the one with the largest value is looked at first. */
-  restore(/** @type {URLSearchParams} */ params) {
+  restore(params) {
     super.restore(params);
     const cells = this.values.cells();
     const asked = cells.find((cell) => cell.join(".") === this.value("at"));
     if (!asked) this.put("at", "");
-    const value = (/** @type {Cell} */ cell) => this.values.best(cell, this.values.measures[0].name).value;
+    const value = (cell) => this.values.best(cell, this.values.measures[0].name).value;
     this.cell = asked ?? cells.reduce((best, cell) => (value(cell) > value(best) ? cell : best));
   }
 
@@ -237,7 +248,10 @@ class Grid extends Explorer {
 
   get #view() {
     const chosen = this.values.items.find(({ name }) => name === this.value("item"));
-    return { chosen, measure: /** @type {Measure} */ (this.values.measures.find(({ name }) => name === this.value("measure"))) };
+    return {
+      chosen,
+      measure: /** @type {Measure} */ (this.values.measures.find(({ name }) => name === this.value("measure"))),
+    };
   }
 
   draw() {
@@ -259,7 +273,7 @@ class Grid extends Explorer {
     return { value, hue: this.values.hue(item), text, over, said: `${this.#named(cell)}: ${said}` };
   }
 
-  #letter(/** @type {Item | undefined} */ item) {
+  #letter(item) {
     return (item?.group ?? "")[0]?.toUpperCase() ?? "";
   }
 
@@ -269,12 +283,14 @@ class Grid extends Explorer {
     return Grid.#capital(`${rows.title} ${rows.names[row]}, ${columns.title} ${columns.names[column]}`);
   }
 
-  /** @param {string} text */
   static #capital(text) {
     return text.charAt(0).toUpperCase() + text.slice(1);
   }
 
-  /** A pointer leaves a cell that is held alone; the keys let go of it when they move on. @param {Cell} cell @param {boolean} keys */
+  /**
+   * A pointer leaves a cell that is held alone; the keys let go of it when they move on.
+   * @param {Cell} cell @param {boolean} keys
+   */
   #look(cell, keys) {
     if (cell.join() === this.cell.join() || (this.#held && !keys)) return;
     this.#turn(cell, false);
@@ -348,10 +364,14 @@ class Grid extends Explorer {
       const look = this.#over(item, name) ? "over" : value ? null : "none";
       return element("td", { class: look, "data-label": short }, value ? Explorer.number(value) : "–");
     });
-    return element("tr", {}, element("th", { scope: "row", "data-hue": this.values.hue(item) }, button, " ", examples), values);
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row", "data-hue": this.values.hue(item) }, button, " ", examples),
+      values,
+    );
   }
 
-  /** @param {string} name */
   #choose(name) {
     this.put("item", name);
     this.redraw();

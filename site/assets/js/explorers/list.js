@@ -49,7 +49,10 @@ class ThingList {
     else if (at.bottom > box.bottom) this.holder.scrollTop += at.bottom - box.bottom;
   }
 
-  /** The name that lies so many steps from this one; undefined beyond the ends. @param {string} name @param {number} step */
+  /**
+   * The name that lies so many steps from this one; undefined beyond the ends.
+   * @param {string} name @param {number} step
+   */
   neighbour(name, step) {
     const names = [...this.links.keys()];
     const place = names.indexOf(name);

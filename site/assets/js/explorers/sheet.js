@@ -1,12 +1,16 @@
 // @ts-check
-// What is told of one thing, a card or a node: its name, facts, and its parts – texts with weights, lists of words, texts
-// that were written, tables of numbers. Whatever comes from data is text, and what cannot be seen in it gets a sign.
+// What is told of one thing, a card or a node: its facts and its parts – texts with weights, lists of words, texts that
+// were written, tables of numbers. Whatever comes from data is text, and what cannot be seen in it gets a sign.
 "use strict";
 
 /** @typedef {{tokens: string[], weights: number[]}} Weighted */
 /** @typedef {{setting: string, texts: {prompt: string, text: string, at: number}[]}} Written */
-/** @typedef {{columns: {title: string, chance?: number}[], rows: {title: string, values: (number | null)[], note?: string[]}[], row?: string, note?: string}} Numbers */
-/** @typedef {{title: string, about?: string, texts?: Weighted[], lists?: {title?: string, lists: Record<string, string[]>}[], written?: Written, numbers?: Numbers}} Part */
+/** @typedef {{title: string, chance?: number}} Column */
+/** @typedef {{title: string, values: (number | null)[], note?: string[]}} Row */
+/** @typedef {{columns: Column[], rows: Row[], row?: string, note?: string}} Rated */
+/** @typedef {{title?: string, lists: Record<string, string[]>}} Lists */
+/** @typedef {{texts?: Weighted[], lists?: Lists[], written?: Written, numbers?: Rated}} Content one of these */
+/** @typedef {Content & {title: string, about?: string}} Part */
 /** @typedef {{name: string, facts?: string[], words?: string[], parts?: Part[]}} Thing */
 /** @typedef {{get: () => string, set: (value: string) => void}} Setting */
 
@@ -16,8 +20,11 @@ const Sheet = (() => {
   const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}]|(?![\u200C\u200D])\p{Cf}/gu;
   const LABELS = new Set(["title", "about", "setting"]);
 
-  /** A text in which everything can be seen: line breaks and what would turn the direction of writing get signs. @param {string} text */
-  const visible = (text) => text.replace(UNSEEN, (sign) => SIGNS.get(sign) ?? `‹${sign.codePointAt(0)?.toString(16)}›`);
+  /**
+   * A text in which everything can be seen: line breaks and what would turn the direction of writing get signs.
+   * @param {string} text
+   */
+  const visible = (text) => text.replace(UNSEEN, (one) => SIGNS.get(one) ?? `‹${one.codePointAt(0)?.toString(16)}›`);
 
   /** A token that stands alone; one of nothing but spaces shows them. @param {string} text */
   const token = (text) => (text.trim() || !text ? visible(text) || "∅" : visible(text.replaceAll(" ", "␣")));
@@ -47,7 +54,7 @@ const Sheet = (() => {
     return element("div", {}, element("p", { class: "sheet-label" }, label), shown);
   };
 
-  /** @param {NonNullable<Part["lists"]>} rows */
+  /** @param {Lists[]} rows */
   const lists = (rows) =>
     rows.flatMap(({ title, lists }) => [
       title ? element("h4", {}, title) : null,
@@ -65,14 +72,16 @@ const Sheet = (() => {
   const inText = ({ tokens, weights }, largest) => {
     const peak = weights.reduce((best, value, i) => (Math.abs(value) > Math.abs(weights[best]) ? i : best), 0);
     const pieces = tokens.flatMap((one, i) =>
-      weights[i] ? fired(one, weights[i], largest, i === peak) : [visible(i ? one : one.trimStart())],
+      weights[i] ? fired(one, weights[i], largest, i === peak) : [visible(i ? one : one.trimStart())]
     );
     const told = `${Explorer.number(weights[peak], 1)} at “${visible(tokens[peak]).trim()}”`;
     return [element("p", { class: "text" }, pieces), element("p", { class: "quiet text-peak" }, told)];
   };
 
-  /** A token with a weight; the space before it stays outside of the tint, which then does not hang over a line's end. */
-  const fired = (/** @type {string} */ text, /** @type {number} */ weight, /** @type {number} */ largest, /** @type {boolean} */ peak) => {
+  /**
+   * A token with a weight; the space before it stays outside of the tint, which then does not hang over a line's end.
+   */
+  const fired = (text, weight, largest, peak) => {
     const word = text.trimStart() || text;
     const more = { "data-sign": weight < 0 ? "down" : "up", title: `weight ${Explorer.number(weight)}` };
     const made = element("mark", { class: peak ? "fired fired--peak" : "fired", ...more }, visible(word));
@@ -80,16 +89,19 @@ const Sheet = (() => {
     return [visible(text.slice(0, text.length - word.length)), made];
   };
 
-  const signed = (/** @type {number} */ at) => `${at < 0 ? "−" : "+"}${Math.abs(at)}`;
+  const signed = (at) => `${at < 0 ? "−" : "+"}${Math.abs(at)}`;
 
-  /** What was written, unchanged beside the setting that is chosen or lies nearest to it. @param {Written} written @param {Setting} setting */
+  /**
+   * What was written, unchanged beside the setting that is chosen or lies nearest to it.
+   * @param {Written} written @param {Setting} setting
+   */
   const wrote = ({ setting: named, texts }, setting) => {
     if (!texts.length) return [nothing("nothing was written")];
     const settings = [...new Set(texts.map(({ at }) => at))].filter(Boolean).sort((a, b) => a - b);
-    const distance = (/** @type {number} */ at) => Math.abs(at - Number(setting.get() || 1e9));
+    const distance = (at) => Math.abs(at - Number(setting.get() || 1e9));
     const chosen = settings.reduce((best, at) => (distance(at) < distance(best) ? at : best), settings.at(-1) ?? 0);
     const holder = element("div", { "aria-live": "polite" });
-    const show = (/** @type {number} */ at) => holder.replaceChildren(...pairs(texts, named, at));
+    const show = (at) => holder.replaceChildren(...pairs(texts, named, at));
     show(chosen);
     return [picker(named, settings, chosen, (at) => (show(at), setting.set(String(at)))), holder];
   };
@@ -108,23 +120,30 @@ const Sheet = (() => {
   /** @param {Written["texts"]} texts @param {string} named @param {number} at */
   const pairs = (texts, named, at) => {
     const prompts = [...new Set(texts.map(({ prompt }) => prompt))];
-    const side = (/** @type {string} */ label, /** @type {string} */ prompt, /** @type {number} */ wanted) => {
+    const side = (label, prompt, wanted) => {
       const found = texts.filter((text) => text.prompt === prompt && text.at === wanted).map(continued);
       const none = nothing(wanted ? "this setting could not be reached" : "not recorded");
       return element("div", {}, element("p", { class: "sheet-label" }, label), found.length ? found : none);
     };
     return prompts.map((prompt) =>
-      element("div", { class: "written" }, side("unchanged", prompt, 0), at ? side(`${named} ${signed(at)}`, prompt, at) : null),
+      element(
+        "div",
+        { class: "written" },
+        side("unchanged", prompt, 0),
+        at ? side(`${named} ${signed(at)}`, prompt, at) : null,
+      )
     );
   };
 
-  const continued = (/** @type {{prompt: string, text: string}} */ { prompt, text }) =>
+  const continued = ({ prompt, text }) =>
     element("p", { class: "continuation" }, element("span", { class: "quiet" }, visible(prompt)), visible(text));
 
-  /** @param {Numbers} table */
+  /** @param {Rated} table */
   const numbers = ({ columns, rows, row = "", note }) => {
     const heads = columns.map(({ title, chance }) => {
-      const by = chance === undefined ? null : element("span", { class: "by-chance" }, `chance ${Explorer.number(chance)}`);
+      const by = chance === undefined
+        ? null
+        : element("span", { class: "by-chance" }, `chance ${Explorer.number(chance)}`);
       return element("th", { scope: "col" }, `${title} `, by);
     });
     const last = note ? element("th", { scope: "col" }, note) : null;
@@ -133,7 +152,7 @@ const Sheet = (() => {
     return [element("table", { class: "plain numbers" }, element("thead", {}, top), element("tbody", {}, body))];
   };
 
-  /** @param {Numbers["rows"][0]} row @param {Numbers["columns"]} columns @param {string | undefined} noted */
+  /** @param {Row} row @param {Column[]} columns @param {string | undefined} noted */
   const numbered = ({ title, values, note }, columns, noted) =>
     element(
       "tr",
@@ -143,9 +162,14 @@ const Sheet = (() => {
       noted ? element("td", { class: "numbers-note" }, inLine(note ?? [], 20) || "–") : null,
     );
 
-  /** A number and a bar, with a tick where chance lies. @param {number | null} value @param {{title: string, chance?: number}} column */
+  /**
+   * A number and a bar, with a tick where chance lies.
+   * @param {number | null} value @param {Column} column
+   */
   const bar = (value, { title, chance }) => {
-    if (typeof value !== "number") return element("td", { class: "quiet", "data-label": title, title: "not measured" }, "–");
+    if (typeof value !== "number") {
+      return element("td", { class: "quiet", "data-label": title, title: "not measured" }, "–");
+    }
     const over = chance !== undefined && value > chance;
     const shape = { class: "bar-drawn", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" };
     const drawn = element(
@@ -162,15 +186,24 @@ const Sheet = (() => {
   const content = ({ texts: found, lists: rows, written, numbers: table }, setting) => {
     if (found) return texts(found);
     if (rows) return lists(rows);
-    return written ? wrote(written, setting) : numbers(/** @type {Numbers} */ (table));
+    return written ? wrote(written, setting) : numbers(/** @type {Rated} */ (table));
   };
 
-  /** All parts of a thing: what is narrow side by side, what is wide below. @param {Part[]} list @param {Setting} setting */
+  /**
+   * All parts of a thing: what is narrow side by side, what is wide below.
+   * @param {Part[]} list @param {Setting} setting
+   */
   const parts = (list, setting) => {
     const made = list.map((part) => {
       const about = part.about ? element("p", { class: "quiet" }, part.about) : null;
       const wide = part.written || part.numbers;
-      return element("section", { class: wide ? "sheet-wide" : null }, element("h3", {}, part.title), about, content(part, setting));
+      return element(
+        "section",
+        { class: wide ? "sheet-wide" : null },
+        element("h3", {}, part.title),
+        about,
+        content(part, setting),
+      );
     });
     return element("div", { class: "sheet-parts" }, made);
   };
