@@ -56,9 +56,9 @@ def test_columns_stand_in_the_order_of_the_sites(served, reader):
     across = [node(page, name).bounding_box()["x"] for name in ("R14/22", "M15/7", "R15/1034")]
     assert across == sorted(across) and len(set(across)) == 3
     widths = page.locator(".graph-edge").evaluate_all(
-        "all => Object.fromEntries(all.map((edge) => [edge.dataset.ends, Number(edge.getAttribute('stroke-width'))]))"
+        "all => Object.fromEntries(all.map((edge) => [edge.dataset.edge, Number(edge.getAttribute('stroke-width'))]))"
     )
-    assert widths["R14/22 R15/1034"] > widths["M15/7 R15/1034"] > widths["R14/22 M15/7"]
+    assert widths["R14/22 → R15/1034"] > widths["M15/7 → R15/1034"] > widths["R14/22 → M15/7"]
 
 
 def test_weaker_edges_can_be_shown_and_are_dashed(site, reader):
@@ -68,7 +68,7 @@ def test_weaker_edges_can_be_shown_and_are_dashed(site, reader):
     field(page, "weak").check()
 
     expect(node(page, "A15/4")).to_be_visible()
-    expect(page.locator(".graph-edge--weak")).to_have_attribute("data-ends", "A15/4 R15/1034")
+    expect(page.locator(".graph-edge--weak")).to_have_attribute("data-edge", "A15/4 → R15/1034")
     assert "weak=1" in page.url
 
 
@@ -90,8 +90,10 @@ def test_an_edge_is_looked_at(site, reader):
     page.locator(".graph-weight", has_text=".64").click()
 
     expect(panel(page)).to_have_text("M15/7 → R15/1034")
-    expect(page.locator(".panel-box .sheet-facts")).to_have_text(f"cosine 0.64 · told {mini_explorers.ATTACK}")
-    expect(page.locator(".graph-edge.graph-touched")).to_have_attribute("data-ends", "M15/7 R15/1034")
+    told = page.locator(".panel-box .sheet-facts")
+    expect(told.first).to_have_text(f"cosine 0.64 · told {mini_explorers.ATTACK}")
+    expect(told.last).to_contain_text("town · ↵")
+    expect(page.locator(".graph-edge.graph-touched")).to_have_attribute("data-edge", "M15/7 → R15/1034")
     page.reload()
     expect(panel(page)).to_have_text("M15/7 → R15/1034")
     page.locator(".panel-box").get_by_role("button", name="M15/7").click()
@@ -197,6 +199,11 @@ def test_the_edges_can_be_read_as_a_list(site, reader):
     expect(rows.last.locator("td").nth(3)).to_have_text("no")
     rows.first.get_by_role("button", name="M15/7").click()
     expect(panel(page)).to_have_text("M15/7")
+    rows.first.get_by_role("button", name="0.42").click()
+    expect(panel(page)).to_have_text("R14/22 → M15/7")
+
+    page.get_by_role("link", name="R15/9").click()
+    expect(rows).to_have_count(0)
 
 
 def test_a_node_says_all_that_is_drawn_of_it(site, reader):

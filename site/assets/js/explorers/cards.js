@@ -72,22 +72,16 @@ class Cards extends ListExplorer {
     this.buttons.forEach((button, i) => (button.disabled = this.#neighbour(i ? 1 : -1) === undefined));
     if (this.shown === this.chosen) return;
     this.shown = this.chosen;
-    const setting = { get: () => this.value("setting"), set: (value) => this.#set(value) };
     this.sheet.replaceChildren(
       Page.element("h2", {}, Sheet.visible(name)),
       Sheet.facts(facts),
-      Sheet.parts(parts, setting),
+      Sheet.parts(parts, this.setting),
     );
   }
 
   restore(params) {
     super.restore(params);
     this.shown = null;
-  }
-
-  #set(value) {
-    this.put("setting", value);
-    this.keep();
   }
 
   #neighbour(step) {

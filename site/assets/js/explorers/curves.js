@@ -199,10 +199,6 @@ class Curves extends Explorer {
   }
 
   parts() {
-    this.row.closest("form")?.toggleAttribute(
-      "hidden",
-      ![...this.row.children].some((field) => !field.hasAttribute("hidden")),
-    );
     return [this.caption, this.frame, this.legend];
   }
 

@@ -39,7 +39,7 @@ class Explorer {
     this.form.addEventListener("input", ({ target }) => this.#input(/** @type {HTMLInputElement} */ (target)));
     this.fold.addEventListener("toggle", () => {
       this.put("table", this.fold.open ? "1" : "");
-      this.#tabulate();
+      this.tabulate();
       this.keep();
     });
     addEventListener("popstate", () => this.follow());
@@ -133,7 +133,7 @@ class Explorer {
 
   redraw() {
     this.draw();
-    this.#tabulate();
+    this.tabulate();
   }
 
   // The run, and its data
@@ -177,6 +177,7 @@ class Explorer {
     this.take();
     const run = /** @type {HTMLElement} */ (this.row.firstElementChild);
     this.row.replaceChildren(run, ...this.fields());
+    this.form.hidden = [...this.row.children].every((field) => field.hasAttribute("hidden"));
     this.view.replaceChildren(...this.parts(), this.fold);
   }
 
@@ -187,7 +188,8 @@ class Explorer {
     this.view.replaceChildren(Page.element("p", { class: "explorer-lost", role: "alert" }, why));
   }
 
-  #tabulate() {
+  /** Make the table anew, where it is unfolded. */
+  tabulate() {
     this.fold.querySelector(".table-scroll")?.remove();
     if (!this.fold.open || !this.source) return;
     const { heads, rows } = this.table();

@@ -7,7 +7,9 @@
 /** @typedef {Thing & {place: string, kind?: string | null}} GraphNode */
 /** @typedef {{from: string, to: string, weight: number, facts?: string[], parts?: Part[]}} Edge */
 /** @typedef {{centre: string, nodes: Set<string>, edges: Edge[], weak: number, left: number}} Traced */
-/** @typedef {Map<string, Edge[]>} Edges */
+/** @typedef {"from" | "to"} End of an edge */
+/** @typedef {Map<string, Edge[]>} Edges by the name of the node at one end */
+/** @typedef {(edge: Edge) => boolean} Shows */
 
 const strength = ({ weight }) => Math.abs(weight);
 const stronger = (a, b) => strength(b) - strength(a);
@@ -28,7 +30,7 @@ class Network {
     this.out = Network.#by(edges, "from");
   }
 
-  /** @param {Edge[]} edges @param {"from" | "to"} end @returns {Edges} */
+  /** @param {Edge[]} edges @param {End} end @returns {Edges} */
   static #by(edges, end) {
     const found = new Map();
     for (const edge of edges) found.set(edge[end], [...(found.get(edge[end]) ?? []), edge]);
@@ -57,7 +59,7 @@ class Network {
 
   /**
    * What leads to a node and what follows from it, over edges that are shown; at most so many nodes a column.
-   * @param {string} centre @param {(edge: Edge) => boolean} shows @param {number} most @returns {Traced}
+   * @param {string} centre @param {Shows} shows @param {number} most @returns {Traced}
    */
   trace(centre, shows, most) {
     const columns = [...this.columns.keys()];
@@ -69,15 +71,14 @@ class Network {
   }
 
   /**
-   * @param {Traced} traced @param {Edges} edges @param {"from" | "to"} far @param {number[]} columns
-   * @param {(edge: Edge) => boolean} shows @param {number} most
+   * @param {Traced} traced @param {Edges} edges @param {End} far @param {number[]} columns
+   * @param {Shows} shows @param {number} most
    */
   #reach(traced, edges, far, columns, shows, most) {
     const reached = new Set([traced.centre]);
     for (const column of columns) {
-      const leading = [...reached].flatMap((name) => edges.get(name) ?? []).filter((edge) =>
-        this.column(edge[far]) === column
-      );
+      const ours = [...reached].flatMap((name) => edges.get(name) ?? []);
+      const leading = ours.filter((edge) => this.column(edge[far]) === column);
       const shown = leading.filter(shows).sort(stronger);
       const found = [...new Set(shown.map((edge) => edge[far]))];
       const kept = new Set(found.slice(0, most));
@@ -140,26 +141,20 @@ class GraphLayout {
 
   /**
    * Stack a column's nodes, and lanes for the edges that pass through it, near what they are joined to.
-   * @param {number} column @param {"from" | "to"} far @param {"from" | "to"} near
+   * @param {number} column @param {End} far @param {End} near
    */
   #place(column, far, near) {
     const { network, traced } = this;
     const way = far === "to" ? 1 : -1;
     const beyond = (name) => (network.column(name) - column) * way;
-    const ours = traced.edges.filter((edge) =>
-      edge[far] !== traced.centre && beyond(edge[far]) >= 0 && beyond(edge[near]) < 0
-    );
-    const joined = ours.filter((edge) => this.#end(edge, near) !== undefined);
+    const passes = (edge) => beyond(edge[far]) >= 0 && beyond(edge[near]) < 0;
+    const joined = traced.edges.filter((edge) => passes(edge) && this.#end(edge, near) !== undefined);
     const names = [...new Set(joined.filter((edge) => beyond(edge[far]) === 0).map((edge) => edge[far]))];
     const nodes = names.map((name) => {
       const ends = joined.filter((edge) => edge[far] === name).map((edge) => this.#end(edge, near));
       const rank = network.columns[column].indexOf(network.place(name)) > 0 ? 1 : 0;
-      return {
-        name,
-        wanted: ends.reduce((sum, end) => sum + end, 0) / ends.length,
-        rank,
-        size: this.breadth / this.rem,
-      };
+      const wanted = ends.reduce((sum, end) => sum + end, 0) / ends.length;
+      return { name, wanted, rank, size: this.breadth / this.rem };
     });
     const passing = joined.filter((edge) => beyond(edge[far]) > 0);
     const lanes = passing.map((edge) => ({ edge, wanted: this.#end(edge, near), rank: 0.5, size: GraphLayout.#LANE }));
@@ -182,7 +177,7 @@ class GraphLayout {
 
   /**
    * Where an edge stands across the flow, the last time that it was placed on its way from this end.
-   * @param {Edge} edge @param {"from" | "to"} near @returns {any}
+   * @param {Edge} edge @param {End} near @returns {any}
    */
   #end(edge, near) {
     return [...(this.lanes.get(edge)?.values() ?? [])].at(-1) ?? this.across.get(edge[near]);
@@ -211,16 +206,13 @@ class GraphLayout {
 
   /** An edge as stretches from column to column, each by its ends, as [along, across]. @param {Edge} edge */
   stretches(edge) {
-    const [from, to] = [this.network.column(edge.from), this.network.column(edge.to)];
+    const [from, to] = [edge.from, edge.to].map((name) => [this.network.column(name), this.across.get(name) ?? 0]);
     const lanes = [...(this.lanes.get(edge) ?? [])].sort(([a], [b]) => a - b);
-    const inner = lanes.flatMap(([column, across]) =>
-      [this.start(column), this.start(column) + this.length].map((along) => [along, across])
-    );
-    const ends = [[this.start(from) + this.length, this.across.get(edge.from) ?? 0], [
-      this.start(to),
-      this.across.get(edge.to) ?? 0,
-    ]];
-    return [ends[0], ...inner, ends[1]].map(([along, across]) => [along, across + this.axis]);
+    const passed = [from, ...lanes, to].flatMap(([column, across]) => {
+      const start = this.start(column);
+      return [start, start + this.length].map((along) => [along, across + this.axis]);
+    });
+    return passed.slice(1, -1); // from where the first column ends to where the last begins
   }
 
   /** A point of the drawing. @param {number[]} point */
@@ -243,18 +235,11 @@ class GraphDrawing {
     const [width, height] = layout.size.map(Math.ceil);
     this.nodes = new Map([...nodes].map((name) => [name, this.#node(name)]));
     const label = `Graph around ${centre}; arrow keys move, Enter shows a node, Enter once more makes it the centre`;
-    const shape = {
-      class: "graph-drawn",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      role: "group",
-      "aria-label": label,
-    };
+    const shape = { class: "graph-drawn", width, height, viewBox: `0 0 ${width} ${height}` };
     const unread = { "aria-hidden": "true" };
     this.svg = element(
       "svg",
-      shape,
+      { ...shape, role: "group", "aria-label": label },
       element("g", unread, edges.flatMap((edge) => this.#edge(edge))),
       element("g", unread, edges.map((edge) => this.#weight(edge))),
       element("g", unread, this.#heads()),
@@ -300,7 +285,7 @@ class GraphDrawing {
 
   /** @param {Edge} edge */
   #marks(edge) {
-    return { "data-ends": `${edge.from} ${edge.to}`, "data-edge": edgeName(edge) };
+    return { "data-from": edge.from, "data-to": edge.to, "data-edge": edgeName(edge) };
   }
 
   /** @param {Edge} edge */
@@ -313,9 +298,8 @@ class GraphDrawing {
       return `C ${at([middle, points[i][1]])} ${at([middle, point[1]])} ${at(point)}`;
     });
     const d = `M ${at(points[0])} ${bends.join(" ")}`;
-    const name = `graph-edge${this.network.weak(edge) ? " graph-edge--weak" : ""}${
-      edge.weight < 0 ? " graph-edge--down" : ""
-    }`;
+    const looks = [this.network.weak(edge) ? "graph-edge--weak" : "", edge.weight < 0 ? "graph-edge--down" : ""];
+    const name = ["graph-edge", ...looks].filter(Boolean).join(" ");
     const width = (1 + 5 * Math.min(strength(edge), 1) ** 2).toFixed(1);
     const seen = Page.element("path", { class: name, d, "stroke-width": width, ...this.#marks(edge) });
     return [Page.element("path", { class: "graph-reach", d, "data-edge": edgeName(edge) }), seen];
@@ -385,9 +369,9 @@ class GraphDrawing {
       node.setAttribute("aria-pressed", String(name === shown));
       node.setAttribute("tabindex", name === start ? "0" : "-1");
     }
-    for (const part of /** @type {NodeListOf<SVGElement>} */ (this.svg.querySelectorAll("[data-ends]"))) {
-      const touched = part.dataset.edge === shown || part.dataset.ends?.split(" ").includes(shown);
-      part.classList.toggle("graph-touched", touched);
+    for (const part of /** @type {NodeListOf<SVGElement>} */ (this.svg.querySelectorAll("[data-from]"))) {
+      const { edge, from, to } = part.dataset;
+      part.classList.toggle("graph-touched", [edge, from, to].includes(shown));
     }
   }
 
@@ -428,16 +412,12 @@ class Graph extends ListExplorer {
     super(root, "What to start from");
     this.frame = Page.element("div", { class: "graph-frame" });
     this.legend = Page.element("ul", { class: "legend", "aria-label": "Legend" });
-    this.panel = Page.element("section", {
-      class: "panel-box panel-box--stays sheet",
-      tabindex: 0,
-      "aria-label": "The one looked at",
-    });
+    const look = { class: "panel-box panel-box--stays sheet", tabindex: 0 };
+    this.panel = Page.element("section", { ...look, "aria-label": "The one looked at" });
     this.main.append(this.status, this.frame, this.legend, this.panel);
     this.#listen();
-    new ResizeObserver(() => this.drawing && this.frame.clientWidth !== this.width && this.#redraw()).observe(
-      this.frame,
-    );
+    const turned = () => this.drawing && this.frame.clientWidth !== this.width && this.#redraw();
+    new ResizeObserver(turned).observe(this.frame);
   }
 
   #listen() {
@@ -480,8 +460,7 @@ class Graph extends ListExplorer {
       Explorer.choice("Kind", "kind", [Explorer.option("", "all"), ...this.kinds.map(named)]),
       this.#slider(),
       this.#box(),
-      Explorer.hidden("look"),
-      Explorer.hidden("all"),
+      ...["look", "all", "setting"].map(Explorer.hidden),
     ];
   }
 
@@ -547,6 +526,7 @@ class Graph extends ListExplorer {
     this.put("look", "");
     this.put("all", "");
     super.choose(name, how);
+    this.tabulate();
   }
 
   #shows = (edge) =>
@@ -606,14 +586,13 @@ class Graph extends ListExplorer {
   #edge(edge) {
     const { element } = Page;
     const { from, to, weight, facts = [], parts = [] } = edge;
-    const ends = [from, to].map((name) =>
-      Explorer.button(Sheet.visible(name), () => this.#lookAt(name), "link-button")
-    );
     const weak = this.network.weak(edge) ? "no more than chance" : "";
+    const words = [from, to].map((name) => Sheet.words(this.network.node(name), 3));
     return [
-      element("h2", {}, ends[0], " → ", ends[1]),
+      element("h2", {}, this.#link(from), " → ", this.#link(to)),
       Sheet.facts([`${this.data.weight} ${Explorer.number(weight)}`, weak, ...facts]),
-      Sheet.parts(parts, { get: () => "", set: () => {} }),
+      Sheet.facts([words.some(Boolean) ? words.join(" → ") : ""]),
+      Sheet.parts(parts, this.setting),
     ];
   }
 
@@ -627,7 +606,7 @@ class Graph extends ListExplorer {
       Sheet.facts([this.network.place(name).title, ...facts]),
       ...(kind ? [element("p", {}, element("strong", {}, kind), about ? `: ${about}` : "")] : []),
       ...(centre ? [] : [element("p", {}, Explorer.button("Make it the centre", () => this.#centre(name)))]),
-      Sheet.parts(parts, { get: () => "", set: () => {} }),
+      Sheet.parts(parts, this.setting),
     ];
   }
 
@@ -635,15 +614,11 @@ class Graph extends ListExplorer {
     const { edges, weak, left, centre } = this.traced;
     const count = (end) => edges.filter((edge) => edge[end] === centre).length;
     const [before, after] = [count("to"), count("from")].map((each) => Explorer.counted(each, this.called));
-    const verbs = [count("to") === 1 ? "leads" : "lead", count("from") === 1 ? "follows" : "follow"];
+    const [lead, follow] = [count("to") === 1 ? "leads" : "lead", count("from") === 1 ? "follows" : "follow"];
     const hidden = weak ? ` ${weak} weaker ${weak === 1 ? "edge is" : "edges are"} hidden.` : "";
-    const told = `${Sheet.visible(centre)}: ${before} ${verbs[0]} to it, ${after} ${
-      verbs[1]
-    } from it directly.${hidden}`;
-    this.status.replaceChildren(
-      told,
-      ...(left ? [` ${left} more ${left === 1 ? "is" : "are"} left out. `, this.#all()] : []),
-    );
+    const cut = left ? [` ${left} more ${left === 1 ? "is" : "are"} left out. `, this.#all()] : [];
+    const told = `${Sheet.visible(centre)}: ${before} ${lead} to it, ${after} ${follow} from it directly.${hidden}`;
+    this.status.replaceChildren(told, ...cut);
   }
 
   #all() {
@@ -652,6 +627,7 @@ class Graph extends ListExplorer {
       () => {
         this.put("all", "1");
         this.look();
+        this.tabulate();
         this.keep({ step: true });
       },
       "link-button",
@@ -674,12 +650,10 @@ class Graph extends ListExplorer {
 
   /** "0.31 from R6 and A7, 0.20 from M7" */
   #chance() {
-    const by = new Map();
-    for (const { name, chance } of this.network.places.values()) {
-      const least = this.network.edges.some(({ from }) => this.network.node(from).place === name) ? chance : undefined;
-      if (least !== undefined) by.set(Explorer.number(least), [...(by.get(Explorer.number(least)) ?? []), name]);
-    }
-    return [...by].map(([least, names]) => `${least} from ${names.join(" and ")}`).join(", ");
+    const places = [...this.network.places.values()].filter(({ chance }) => chance !== undefined);
+    const least = [...new Set(places.map(({ chance }) => chance))];
+    const names = (chance) => places.filter((place) => place.chance === chance).map(({ name }) => name).join(" and ");
+    return least.map((chance) => `${Explorer.number(chance)} from ${names(chance)}`).join(", ");
   }
 
   table() {
@@ -688,16 +662,20 @@ class Graph extends ListExplorer {
     const rows = [...this.traced.edges]
       .sort((a, b) => order(a) - order(b) || stronger(a, b))
       .map((edge) => {
-        const weight = Explorer.button(Explorer.number(edge.weight), () => this.#lookAt(edgeName(edge)), "link-button");
+        const look = () => this.#lookAt(edgeName(edge));
+        const weight = Explorer.button(Explorer.number(edge.weight), look, "link-button");
         return [this.#end(edge.from), this.#end(edge.to), weight, this.network.weak(edge) ? "no" : "yes"];
       });
     return { heads: ["From", "To", this.data.weight, "beyond chance"], rows };
   }
 
   #end(name) {
-    const button = Explorer.button(Sheet.visible(name), () => this.#lookAt(name), "link-button");
     const words = Page.element("span", { class: "quiet" }, Sheet.words(this.network.node(name), 3));
-    return Page.element("span", {}, button, " ", words);
+    return Page.element("span", {}, this.#link(name), " ", words);
+  }
+
+  #link(name) {
+    return Explorer.button(Sheet.visible(name), () => this.#lookAt(name), "link-button");
   }
 }
 

@@ -190,6 +190,17 @@ class ListExplorer extends Explorer {
     this.count.textContent = `${some === all ? "" : `${some} of `}${all} ${many}${what}${cut}${lost}`;
   }
 
+  /** Which setting of written texts is chosen, and how another is. @returns {Setting} */
+  get setting() {
+    return {
+      get: () => this.value("setting"),
+      set: (value) => {
+        this.put("setting", value);
+        this.keep();
+      },
+    };
+  }
+
   /** Look at another thing. @param {string | undefined} name */
   choose(name, { step = false, bring = false } = {}) {
     if (name === undefined) return;
