@@ -53,6 +53,7 @@ NEXT = [
 EARLY_LATE = ["very early on {}", "very late on {}", "morning on {}", "evening on {}"]  # section 5.3
 NEUTRAL = ["quite often on {}", "rather seldom on {}", "only on {}", "even on {}"]
 COMPONENTS = 5  # k of section 5.1
+OTHERS = 20  # orders that the calendar's is compared with where each takes passes of its own
 MOVE = 3  # places from a word to the one that is written in its place
 
 
@@ -207,32 +208,30 @@ def circle_write(states: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     return W, circle @ torch.linalg.pinv(probe) @ W
 
 
-def moved(
-    model: Any, words: list[str], templates: list[str], layers: list[int], seeds: list[int], shift: int = 1
-) -> Tensor:
+def moved(model: Any, words: list[str], asked: list[str], layers: list[int], seed: int = 0, shift: int = 1) -> Tensor:
     """How far answers follow when the state of each word i is made that of word j = i + 3: [T, layers, 4].
 
-    The logit of the answer to j less that to i, mean over words, after four writes: j's angle, with all else at the
-    mean over words; the same with probes of random orders, as long, mean over seeds; the five components of j's own
-    state, the rest as it was; j's whole state. Every other template fits W and P, the rest are written to.
+    The logit of the answer to j less that to i, mean over words, after these writes: j's angle, with all else at the
+    mean over words; the same with probes of random orders, what 95 % do not exceed (first third of the layers); the
+    five components of j's own state, the rest as it was; j's whole state. Every other template fits W and P.
     """
-    n, states = len(words), word_states(model, words, templates)[:, layers]
-    drawn = [torch.randperm(n, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    W, right = circle_write(states[::2], torch.arange(n))
-    writes = torch.stack([right, *(circle_write(states[::2], place)[1] for place in drawn)], dim=1)  # [L, 1 + S, n, d]
-    length = writes.flatten(2).norm(dim=2)
-    writes *= (length[:, :1] / length)[..., None, None]
+    n, states, early = len(words), word_states(model, words, asked)[:, layers], len(layers) // 3
+    orders = cyclic_orders(n, 1000, seed)
+    drawn = 1 + torch.randperm(len(orders) - 1, generator=torch.Generator().manual_seed(seed))[:OTHERS]
+    fits = [circle_write(states[::2], place) for place in orders[[0, *drawn.tolist()]]]
+    W, writes = fits[0][0], torch.stack([write for _, write in fits], dim=1)  # [L, 5, d], [L, 1 + OTHERS, n, d]
     i, j = torch.arange(n), torch.arange(MOVE, n + MOVE) % n
-    found = torch.empty(len(templates) // 2, len(layers), 4)
-    for (t, template), (k, layer) in itertools.product(enumerate(templates[1::2]), enumerate(layers)):
+    found = torch.empty(len(asked) // 2, len(layers), 4)
+    for (t, template), (k, layer) in itertools.product(enumerate(asked[1::2]), enumerate(layers)):
         (tokens, position), own = prompts(model, words, template), states[2 * t + 1, k]
+        angles = own.mean(0) + writes[k, : 1 + OTHERS * (k < early), j]
         swapped = own + (own[j] - own) @ W[k].mT @ W[k]
-        new = torch.cat([own.mean(0) + writes[k][:, j], swapped[None], own[None, j]]).flatten(0, 1).to(model.W_E.device)
+        new = torch.cat([angles, swapped[None], own[None, j]]).flatten(0, 1).to(model.W_E.device)
         at = torch.tensor([position - 1], device=new.device)  # edits do not see position 0
         edits = {f"blocks.{layer}.hook_resid_post": partial(torch.index_copy, dim=1, index=at, source=new[:, None])}
         logits = answers(model, words, tokens.repeat(len(new) // n, 1), edits).view(-1, n, n)
         leads = (logits[:, i, (j + shift) % n] - logits[:, i, (i + shift) % n]).mean(1)
-        found[t, k] = torch.stack([leads[0], leads[1:-2].mean(), *leads[-2:]])
+        found[t, k] = torch.tensor([leads[0], leads[1:-2].quantile(0.95) if k < early else torch.nan, *leads[-2:]])
     return found
 
 
@@ -248,10 +247,10 @@ def turned(model: Any, circle: Circle) -> list[Metric]:
     return [mean_of(name, own.tolist()) for name, own in places.items()]
 
 
-def moved_metrics(name: str, leads: Tensor, early: int) -> list[Metric]:
-    """Leads [T, layers, 4] of the written words' answers after each write, mean over the first so many layers."""
-    kinds = enumerate(("", "_order", "_components", "_state"))
-    return [mean_of(f"moved_{name}{kind}", leads[:, :early, k].mean(1).tolist()) for k, kind in kinds]
+def moved_metrics(name: str, leads: Tensor) -> list[Metric]:
+    """Leads [T, layers, 4] of the written words' answers after each write, mean over the first third of the layers."""
+    early, kinds = leads[:, : leads.shape[1] // 3].mean(1), ("", "_order", "_components", "_state")
+    return [mean_of(f"moved_{name}{kind}", early[:, k].tolist()) for k, kind in enumerate(kinds)]
 
 
 def circle_metrics(name: str, found: Mapping[str, Circle]) -> list[Metric]:
