@@ -1,10 +1,9 @@
 """How linear is each block of a transformer? (Razzhigaev et al., arXiv 2405.12250)
 
-On a model and texts of your own, more than a few thousand tokens of them:
+On a model of your own, with several times more tokens of text than it has dimensions:
 
-    model = TransformerBridge.boot_transformers("gpt2")
-    tokens = first_tokens(model, in_turns(held_out()))  # [texts, 128]
-    found = measure(Blocks(model, tokens), tokens[24:], tokens[:24])  # fitted on some, scored on others
+    tokens = first_tokens(model, in_turns(held_out()))  # [texts, 128], of a TransformerBridge
+    found = measure(Blocks(model, tokens), tokens[24:], tokens[:24])  # fitted on some texts, scored on others
     table(found, "linearity_without_residual").mean(1)  # of each block
 """
 

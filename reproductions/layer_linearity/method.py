@@ -4,12 +4,9 @@ X and Y are the states before and after a block, a row for each token, centred. 
 
     L = 1 - min over A of ||X A - Y||^2 / ||Y||^2                                     (with the residual stream),
 
-and the same for U = Y - X, what the block adds (without it). We fit U, and Y = X + U follows. So both scores have one
-error, and with r = ||U||^2 / ||Y||^2, the update's share of the variance,
-
-    1 - L_with = r (1 - L_without):
-
-whatever a block does, it scores high with the residual stream if it adds little. A mere copy of X scores 1 - r.
+and the same for U = Y - X, what the block adds (without it). We fit U, and Y = X + U follows: one error for both, so
+that 1 - L_with = (1 - L_without) ||U||^2 / ||Y||^2. Whatever a block does, it scores high with the residual stream if
+it adds little.
 
 A is fitted on some texts, by ridge regression whose strength these texts choose, and scored on others. Position 0, the
 same in all texts, is left out, and so are sinks: tokens whose norm before or after the block is above three times the
@@ -28,19 +25,19 @@ from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 from scipy.stats import rankdata, zscore
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from reproductions.common.activations import BATCH, norm_limit
+from reproductions.common.activations import norm_limit
 from reproductions.common.edits import unembed
 from reproductions.common.held_out import Excerpt
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.text import sequences
 
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, in units of the mean eigenvalue of X'X
-
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, in units of the mean eigenvalue of X'X
+CONTEXT = 8  # tokens of a text behind which its loss counts
+BATCH, LOGITS = 8, 64  # texts in one pass, and tokens whose logits are held at once
 CURVES = {
     "linearity_with_residual": "with the residual stream",
     "linearity_without_residual": "without it: what the block adds",
@@ -51,7 +48,7 @@ CURVES = {
 Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
 
 
-def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 1500) -> list[Excerpt]:
+def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 650) -> list[Excerpt]:
     """Excerpts of at least so many characters in random order, one of each source after the other."""
     by_source: dict[str, list[Excerpt]] = {}
     for excerpt in Random(seed).sample(excerpts, len(excerpts)):
@@ -60,9 +57,9 @@ def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 1500) -
     return [excerpt for turn in zip_longest(*by_source.values()) for excerpt in turn if excerpt]
 
 
-def first_tokens(model: Any, excerpts: Sequence[Excerpt]) -> Tensor:
-    """The first 128 tokens of each excerpt, [N, 128], the tokenizer's first special token in front."""
-    return torch.cat([sequences(model, [excerpt.text])[:1] for excerpt in excerpts]).to(model.W_E.device)
+def first_tokens(model: Any, excerpts: Sequence[Excerpt], most: int = 1) -> Tensor:
+    """Up to `most` sequences from the beginning of each excerpt, [N, 128], each with the first special token."""
+    return torch.cat([sequences(model, [excerpt.text])[:most] for excerpt in excerpts]).to(model.W_E.device)
 
 
 class Blocks:
@@ -73,23 +70,24 @@ class Blocks:
 
     def __init__(self, model: Any, tokens: Tensor) -> None:
         self.model = model
-        self._calls: list[tuple[Any, ...]] = []
-        hooks = [block.register_forward_pre_hook(self._keep, with_kwargs=True) for block in model.blocks]
+        self._calls: list[Any] = []  # what blocks are given: states, then masks and positions, which fit any batch
+        hooks = [
+            block.register_forward_pre_hook(lambda _, *given: self._calls.append(given), with_kwargs=True)
+            for block in model.blocks
+        ]
         model.original_model.base_model(tokens[:1], use_cache=False)
         for hook in hooks:
             hook.remove()
         self.first = [y[:, :1] for y in self.states(tokens[:1])][1:]
 
-    def _keep(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """What a block is given beside states: masks and positions, which fit any batch."""
-        self._calls.append((args[1:], {key: value for key, value in kwargs.items() if key != "hidden_states"}))
-
     @torch.no_grad()
     def run(self, block: int, x: Tensor) -> Tensor:
         """The states after a block, for those before it."""
-        args, kwargs = self._calls[block]
-        found = [self.model.blocks[block](rows, *args, **kwargs) for rows in x.split(BATCH)]
-        return torch.cat([rows[0] if isinstance(rows, tuple) else rows for rows in found])
+        (args, kwargs), y = self._calls[block], torch.empty_like(x)
+        for rows, place in zip(x.split(BATCH), y.split(BATCH), strict=True):
+            found = self.model.blocks[block](rows, *args[1:], **kwargs)
+            place.copy_(found[0] if isinstance(found, tuple) else found)
+        return y
 
     def states(self, tokens: Tensor) -> Iterator[Tensor]:
         """The states before the first block, and after each."""
@@ -99,7 +97,7 @@ class Blocks:
 
     @torch.no_grad()
     def losses(self, tokens: Tensor, x: Tensor, start: int, updates: Mapping[int, Update]) -> Tensor:
-        """Cross-entropy in nats a token over the second half of each text, [N], from the states x before `start`.
+        """Cross-entropy of each text [N], nats a token, from its tenth token on and the states x before block `start`.
 
         In some blocks an update takes the place of the block's own, at every position but the first.
         """
@@ -109,9 +107,10 @@ class Blocks:
                 x = torch.cat([self.first[block].expand(len(x), -1, -1), rest], dim=1)
             else:
                 x = self.run(block, x)
-        half = tokens.shape[1] // 2
-        logits = (unembed(self.model, self.model.ln_final(rows[None, half:-1]))[0] for rows in x)  # one text at a time
-        return torch.stack([cross_entropy(*text) for text in zip(logits, tokens[:, half + 1 :], strict=True)])
+        states, after = self.model.ln_final(x)[:, CONTEXT:-1].flatten(0, 1), tokens[:, CONTEXT + 1 :].flatten()
+        parts = zip(states.split(LOGITS), after.split(LOGITS), strict=True)
+        losses = [cross_entropy(unembed(self.model, some), right, reduction="none") for some, right in parts]
+        return torch.cat(losses).view(len(x), -1).mean(1)
 
     def costs(self, tokens: Tensor, variants: Sequence[Mapping[int, Update]]) -> Tensor:
         """What is added to the losses where updates replace the blocks' own, for each variant: [variants, N]."""
@@ -129,10 +128,11 @@ class Rows:
     text: Tensor
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor, limits: tuple[float, float]) -> Rows:
-        """From states [N, T, d]: the tokens behind the first whose norms before and after are within the limits."""
-        x, y = x[:, 1:], y[:, 1:]
-        kept = (x.norm(dim=-1) <= limits[0]) & (y.norm(dim=-1) <= limits[1])
+    def of(cls, x: Tensor, y: Tensor, limits: tuple[float, float] | None = None) -> Rows:
+        """Of states [N, T, d] all; with limits, those behind the first whose norms before and after are within them."""
+        low, high = limits or (torch.inf, torch.inf)
+        kept = (x.norm(dim=-1) <= low) & (y.norm(dim=-1) <= high)
+        kept[:, 0] &= limits is None
         return cls(x[kept], (y - x)[kept], kept.nonzero()[:, 0])
 
     def dealt(self) -> Rows:
@@ -164,31 +164,29 @@ class LinearMap:
         return self.mean_u + (x - self.mean_x) @ self.A
 
 
-def fit(rows: Rows) -> list[LinearMap]:
+def fit(rows: Rows, strengths: Sequence[float] = STRENGTHS) -> list[LinearMap]:
     """Maps from states to updates: by ridge regression, by plain least squares, and the best scaled copy.
 
     Each strength of the ridge is tried on one random half of the texts, fitted on the other; the best is fitted on all.
     """
     means = rows.x.mean(0), rows.u.mean(0)
-    x, u = (rows.x - means[0]).double(), (rows.u - means[1]).double()
-    order = torch.randperm(int(rows.text.max()) + 1, generator=torch.Generator().manual_seed(0))
-    half = (order % 2 == 1).to(x.device)[rows.text]
-    (xx, xu), (other_xx, other_xu) = ((x[part].mT @ x[part], x[part].mT @ u[part]) for part in (half, ~half))
+    order = torch.randperm(int(rows.text.max()) + 1, generator=torch.Generator().manual_seed(0)).to(rows.text)
+    halves = [
+        (rows.x[part] - means[0], rows.u[part] - means[1]) for part in (order[rows.text] % 2 == k for k in (0, 1))
+    ]
+    (xx, xu), (other_xx, other_xu) = ((x.double().mT @ x.double(), x.double().mT @ u.double()) for x, u in halves)
 
-    def error(strength: float) -> float:  # ||X A - U||^2 - ||U||^2 in the other half
-        A = ridge(xx, xu, strength)
-        return float(((other_xx @ A - 2 * other_xu) * A).sum())
-
+    tried = [ridge(xx, xu, strength) for strength in strengths]
+    errors = [float(((other_xx @ A - 2 * other_xu) * A).sum()) for A in tried]  # ||X A - U||^2 less ||U||^2
     both = xx + other_xx, xu + other_xu
-    scaled = both[1].trace() / both[0].trace() * torch.eye(len(xx)).to(xx)
-    found = ridge(*both, min(STRENGTHS, key=error)), ridge(*both, 0.0), scaled
+    copy = both[1].trace() / both[0].trace() * torch.eye(len(xx)).to(xx)
+    found = ridge(*both, strengths[errors.index(min(errors))]), ridge(*both, 0.0), copy
     return [LinearMap(A.to(rows.x), *means) for A in found]
 
 
 def ridge(xx: Tensor, xu: Tensor, strength: float) -> Tensor:
     """(X'X + strength tr(X'X) / d)^-1 X'U, [d, d]."""
-    penalty = strength * xx.trace() / len(xx) * torch.eye(len(xx)).to(xx)
-    return torch.linalg.solve(xx + penalty, xu)
+    return torch.linalg.solve(xx + strength * xx.trace() / len(xx) * torch.eye(len(xx)).to(xx), xu)
 
 
 def scores(rows: Rows, linear: LinearMap, suffix: str = "") -> dict[str, Tensor]:
@@ -209,33 +207,28 @@ class Block:
     values: dict[str, Tensor]
 
     @classmethod
-    def of(cls, fitted: Rows, held_out: Rows) -> Block:
-        """Fit on some texts and score on others; `in_sample`, on the same ones by least squares, as the authors do."""
-        maps, values = {}, {"norm_ratio": (held_out.sums(held_out.u) / held_out.sums(held_out.x + held_out.u)).sqrt()}
+    def of(cls, fitted: Rows, held_out: Rows, whole: Rows) -> Block:
+        """Fit on some texts and score on others; `as_published`, least squares in sample, on all tokens: `whole`."""
+        maps, values = {}, scores(whole, fit(whole, (0.0,))[1], "_as_published")
         for name, train, test in (("", fitted, held_out), ("_dealt", fitted.dealt(), held_out.dealt())):
-            maps[name], exact, copied = fit(train)
+            maps[name], exact, copy = fit(train)
             values |= scores(test, maps[name], name) | scores(train, exact, f"_in_sample{name}")
-            values[f"copy_score{name}"] = scores(test, copied)["linearity_with_residual"]
+            values[f"copy_score{name}"] = scores(test, copy)["linearity_with_residual"]
             values[f"copy_gain{name}"] = values[f"linearity_with_residual{name}"] - values[f"copy_score{name}"]
-        return cls(maps[""], maps["_dealt"], values)
+        raised = values["linearity_with_residual_as_published"] - values["linearity_with_residual_in_sample"]
+        ratio = (held_out.sums(held_out.u) / held_out.sums(held_out.x + held_out.u)).sqrt()
+        return cls(maps[""], maps["_dealt"], values | {"sinks_gain": raised, "norm_ratio": ratio})
 
 
-def measure(blocks: Blocks, fitted: Tensor, held_out: Tensor, outlier: float = 1.0) -> list[Block]:
-    """All blocks, from tokens [N, T] of some texts and of others; `outlier` times the usual norm counts as a sink."""
+def measure(blocks: Blocks, fitted: Tensor, held_out: Tensor) -> list[Block]:
+    """All blocks, from tokens [N, T] of some texts and of others."""
     found = []
     for (x, y), (z, w) in zip(pairwise(blocks.states(fitted)), pairwise(blocks.states(held_out)), strict=True):
-        limits = outlier * norm_limit(x[:, 1:]), outlier * norm_limit(y[:, 1:])
-        train, test = Rows.of(x, y, limits), Rows.of(z, w, limits)
-        found.append(Block.of(train, test))
+        train, test = (Rows.of(*pair, (norm_limit(x[:, 1:]), norm_limit(y[:, 1:]))) for pair in ((x, y), (z, w)))
+        found.append(Block.of(train, test, Rows.of(x, y)))
         if len(found) == len(blocks.first) // 2:
             found[-1].values.update(scores(test.planted(), fit(train.planted())[0], "_planted"))
     return found
-
-
-def most_linear(found: Sequence[Block]) -> list[int]:
-    """The quarter of the blocks that score highest on the fitted texts."""
-    score = [float(block.values["linearity_with_residual_in_sample"].mean()) for block in found]
-    return sorted(range(len(found)), key=lambda block: -score[block])[: len(found) // 4]
 
 
 def table(found: Sequence[Block], name: str) -> Tensor:
@@ -243,10 +236,14 @@ def table(found: Sequence[Block], name: str) -> Tensor:
     return torch.stack([block.values[name] for block in found if name in block.values])
 
 
+def most_linear(found: Sequence[Block]) -> list[int]:
+    """The quarter of the blocks that score highest on the fitted texts."""
+    return table(found, "linearity_with_residual_in_sample").mean(1).topk(len(found) // 4).indices.tolist()
+
+
 def agreement(a: Tensor, b: Tensor) -> Tensor:
     """Products of standardised ranks of two lists [L]; their mean is Spearman's rank correlation."""
-    x, y = (torch.from_numpy(zscore(rankdata(values.cpu()))) for values in (a, b))
-    return x * y
+    return torch.from_numpy(zscore(rankdata(a.cpu())) * zscore(rankdata(b.cpu())))
 
 
 def score_metrics(found: Sequence[Block]) -> list[Metric]:
@@ -256,39 +253,31 @@ def score_metrics(found: Sequence[Block]) -> list[Metric]:
 
 
 def cost_metrics(found: Sequence[Block], linear: Tensor, removed: Tensor, together: Tensor) -> list[Metric]:
-    """Means over texts, and rank correlations over blocks.
-
-    linear, removed: what replacing and removing single blocks costs [L, N]; together: what it costs to replace, to
-    remove, and to replace by the maps of dealt updates the most linear blocks at once [3, N].
+    """Of what it costs to replace, or remove, single blocks [L, N]; together, to replace, remove, and replace by the
+    maps of dealt updates the most linear blocks at once [3, N]: means over texts, and rank correlations over blocks.
     """
-    score, copied = (table(found, name).mean(1) for name in ("linearity_with_residual", "copy_score"))
-    choice = agreement(score, -linear.mean(1))
+    score, half = table(found, "linearity_with_residual").mean(1), linear.shape[1] // 2
     units = {
-        "cost": together[0],
-        "cost_removed": together[1],
-        "cost_dealt": together[2],
+        **dict(zip(("cost", "cost_removed", "cost_dealt"), together, strict=True)),
         "replacement_gain": together[1] - together[0],
         "replacement_gain_dealt": together[1] - together[2],
         "replacement_gain_single": (removed - linear)[most_linear(found)].mean(0),
-        "choice": choice,
+        "choice": agreement(score, -linear.mean(1)),
         "choice_removed": agreement(score, -removed.mean(1)),
-        "choice_over_copy": choice - agreement(copied, -linear.mean(1)),
-        "choice_reliability": agreement(linear[:, ::2].mean(1), linear[:, 1::2].mean(1)),
+        "choice_reliability": agreement(linear[:, :half].mean(1), linear[:, half:].mean(1)),
     }
     return [mean_of(name, values.tolist()) for name, values in units.items()]
 
 
-def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> Figure:
+def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> plt.Figure:
     """Scores by block, and what replacing a block costs against how far it is from linear."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
     for name, words in CURVES.items():
         left.plot(table(found, name).mean(1).cpu(), marker=".", label=words)
     left.set(xlabel="block", title="Linearity score, held out", ylim=(None, 1.02))
-    distance = 1 - table(found, "linearity_with_residual").mean(1).cpu()
     for cost, words in ((linear, "replaced by its linear map"), (removed, "removed")):
-        right.scatter(distance, cost.mean(1).cpu(), label=words, s=18)
-    right.set(xscale="log", yscale="symlog", xlabel="1 - linearity score with the residual stream")
-    right.set_title("Loss added, nats a token")
+        right.scatter(1 - table(found, "linearity_with_residual").mean(1).cpu(), cost.mean(1).cpu(), label=words, s=18)
+    right.set(xlabel="1 - score with the residual stream", title="Loss added, nats", xscale="log", yscale="symlog")
     left.legend(fontsize=8)
     right.legend(fontsize=8)
     return figure
@@ -296,12 +285,11 @@ def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> Figure:
 
 def curves(found: Sequence[Block], sources: Sequence[str]) -> dict[str, Any]:
     """The explorer's data: each curve by block, for all held-out texts and for those of each source."""
-    groups = {"all texts": list(range(len(sources)))}
-    groups |= {name: [place for place, own in enumerate(sources) if own == name] for name in dict.fromkeys(sources)}
+    groups = {"all texts": sources} | {name: [name] for name in dict.fromkeys(sources)}
     series = [
-        {"name": words, "group": group, "values": table(found, name)[:, places].mean(1).tolist()}
-        for name, words in CURVES.items()
-        for group, places in groups.items()
+        {"name": words, "group": group, "values": values[:, [own in some for own in sources]].mean(1).tolist()}
+        for values, words in ((table(found, name).cpu(), words) for name, words in CURVES.items())
+        for group, some in groups.items()
     ]
     x, y = {"title": "block", "values": list(range(len(found)))}, {"title": "share of the variance, held out"}
     about = "How much of what a block leaves, or adds, a linear map of its input predicts; a copy goes most of the way."
