@@ -183,6 +183,17 @@ def test_figures_and_data_are_kept_of_the_fullest_profile_alone(
     assert quick["metrics"] == _build(_plan(root), folder)["metrics"]
 
 
+def test_what_the_fullest_profile_has_not_got_stays_with_the_other(root: Path, folder: Path) -> None:
+    assert len(_kept(root, folder, "quick")) == 3
+    plan = _plan(root, "--profile", "full")
+    record.keep(_build(plan, folder, data=[]), folder, plan.reproduction.results)
+    quick = record.recorded(plan.reproduction, "smollm2-135m", "quick")
+    assert quick is not None
+    assert [fields["file"] for fields in quick["data"]] == ["smollm2-135m.quick.toss.json"]
+    assert (plan.reproduction.results / "smollm2-135m.quick.toss.json").read_bytes() == b"[1]"
+    assert quick["figures"] == []
+
+
 def test_a_number_that_is_no_longer_reported_leaves_the_others_found_again(root: Path, folder: Path) -> None:
     plan = _plan(root)
     built, more = _build(plan, folder), _build(plan, folder, HEADS, FAIR, share_of("edges", 1, 60))

@@ -23,6 +23,7 @@ from reproductions.common.metrics import Metric
 from reproductions.common.verdicts import fell_below, judge
 
 SCHEMA = 2
+PICTURES = ("figures", "data")  # what a record has files of
 RECORD_LIMIT = 8 * 2**20
 ENVIRONMENT = ("cpu_capability", "threads", "device", "dtype", "cpu_s", "peak_memory_mib")
 
@@ -154,27 +155,30 @@ def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     """
     results.mkdir(exist_ok=True)
     model, place = record["model"]["name"], PROFILES.index(record["profile"])
-    if any((results / f"{results_stem(model, fuller)}.json").exists() for fuller in PROFILES[place + 1 :]):
-        record = without_pictures(record)
+    others = [read(path) if (path := _path(results, model, profile)).exists() else None for profile in PROFILES]
+    for fuller in filter(None, others[place + 1 :]):
+        record = without_pictures(record, fuller)
     kept = _keep(record, folder, results)
-    for lesser in PROFILES[:place]:
-        path = results / f"{results_stem(model, lesser)}.json"
-        if path.exists():
-            _keep(without_pictures(read(path)), folder, results)
+    for lesser in filter(None, others[:place]):
+        _keep(without_pictures(lesser, record), results, results)
     return kept
 
 
-def without_pictures(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without the figures and data that only the fullest profile of a model keeps."""
-    return {**record, "figures": [], "data": []}
+def without_pictures(record: Mapping[str, Any], fuller: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without the figures, and without the data, where a fuller one of the same model has some."""
+    return {**record, **{kind: [] for kind in PICTURES if fuller[kind]}}
+
+
+def _path(results: Path, model: str, profile: str) -> Path:
+    return results / f"{results_stem(model, profile)}.json"
 
 
 def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     """A record and its files, and nothing else of that model and profile."""
     stem = results_stem(record["model"]["name"], record["profile"])
     copies: dict[str, list[dict[str, Any]]] = {}
-    for kind in ("figures", "data"):
-        copies[kind] = [fields | {"file": f"{stem}.{Path(fields['file']).name}"} for fields in record[kind]]
+    for kind in PICTURES:
+        copies[kind] = [fields | {"file": _file_of(stem, fields)} for fields in record[kind]]
         for fields, copy in zip(record[kind], copies[kind], strict=True):
             write_bytes(results / copy["file"], (folder / fields["file"]).read_bytes())
     path = results / f"{stem}.json"
@@ -183,6 +187,12 @@ def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     for stale in set(results.glob(f"{glob.escape(stem)}.*")) - set(kept):
         stale.unlink()
     return kept
+
+
+def _file_of(stem: str, fields: Mapping[str, Any]) -> str:
+    """What a figure's or a data file is called in `results/`, where it may be already."""
+    name = Path(fields["file"]).name
+    return name if name.startswith(f"{stem}.") else f"{stem}.{name}"
 
 
 def refuse_unrecordable(plan: Plan) -> None:
