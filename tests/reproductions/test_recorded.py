@@ -42,17 +42,20 @@ def _step_names(reproduction: Reproduction) -> Iterator[str]:
     """What a notebook calls its steps, alone or side by side; what a name is formatted with is left out."""
     cells = json.loads(reproduction.notebook.read_text(encoding="utf8"))["cells"]
     for source in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
-        for node in ast.walk(ast.parse(source)):
+        tree = ast.parse(source)
+        assigned = {ast.unparse(node.targets[0]): node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)}
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                for name in _named(node.func.attr, node.args):
+                for name in _named(node.func.attr, node.args, assigned):
                     parts = name.values if isinstance(name, ast.JoinedStr) else [name]
                     yield "".join(part.value for part in parts if isinstance(part, ast.Constant))
 
 
-def _named(method: str, arguments: list[ast.expr]) -> list[ast.expr]:
-    """The names in a call of `step`, or of `steps` with a dict or a comprehension of one."""
+def _named(method: str, arguments: list[ast.expr], assigned: dict[str, ast.expr]) -> list[ast.expr]:
+    """The names in a call of `step`, or of `steps` with a dict or a comprehension of one, given or assigned before."""
     if method == "steps":
         (given,) = arguments
+        given = assigned.get(given.id, given) if isinstance(given, ast.Name) else given
         return [given.key] if isinstance(given, ast.DictComp) else given.keys
     return arguments[:1] if method == "step" else []
 
