@@ -2,9 +2,9 @@
 
 On a model of your own, with several times more tokens of text than it has dimensions:
 
-    tokens = first_tokens(model, in_turns(held_out()))  # [texts, 128], of a TransformerBridge
+    tokens = first_tokens(model, in_turns(held_out()))  # [texts, 128]
     found = measure(Blocks(model, tokens), tokens[24:], tokens[:24])  # fitted on some texts, scored on others
-    table(found, "linearity_without_residual").mean(1)  # of each block
+    linearity = table(found, "linearity_without_residual").mean(1)  # of each block
 """
 
 from reproductions.layer_linearity.method import Blocks, LinearMap, Rows, first_tokens, fit, in_turns, measure, table

@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 
+import reproductions.circular_features
 import reproductions.feature_flow
 import reproductions.head_mapping
+import reproductions.layer_linearity
 import reproductions.output_centric
 from picks.environment import ROOT
 
 PAGE = (ROOT / "site" / "pages" / "methods.md").read_text(encoding="utf8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-PACKAGES = (reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric)
+PACKAGES = (
+    *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
+    *(reproductions.layer_linearity, reproductions.circular_features),
+)
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, instead of the real one.
 MODEL = """
@@ -33,7 +38,7 @@ split = Tokenizer(models.WordLevel(names, unk_token="<end>"))
 split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
 tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, unk_token="<end>", eos_token="<end>", pad_token="<end>")
 torch.manual_seed(0)
-config = GPT2Config(n_embd=24, n_layer=2, n_head=4, n_positions=32, vocab_size=len(names), attn_implementation="eager")
+config = GPT2Config(n_embd=24, n_layer=2, n_head=4, n_positions=128, vocab_size=len(names), attn_implementation="eager")
 tiny = TransformerBridge.boot_transformers("gpt2", hf_model=GPT2LMHeadModel(config).eval(), tokenizer=tokenizer)
 TransformerBridge.boot_transformers = lambda name: tiny
 W_dec_before, W_dec_after, directions_of_mine = torch.randn(9, 24), torch.randn(7, 24), torch.randn(3, 24)
@@ -48,6 +53,12 @@ assert matches.source.shape == (7,) and (matches.best <= 1.0001).all()
 """,
     """
 assert len(words) == 20 and ends.bottom.shape == (3, 20)
+""",
+    """
+assert linearity.shape == (2,) and (linearity <= 1).all()
+""",
+    """
+assert found.points.shape == (2, 5, 2)
 """,
 )
 
@@ -73,9 +84,10 @@ def test_the_wheel_holds_methods_with_their_data_and_no_results(installed: Path)
 
 
 def test_the_documented_lines_run_where_only_the_wheel_is(installed: Path, tmp_path: Path) -> None:
-    first, second, third = EXAMPLES
-    third = third.replace("vocab_proj(model, directions,", "vocab_proj(model, directions_of_mine,")
-    parts = zip((first, second, third), CHECKS, strict=True)
+    known = [
+        text.replace("vocab_proj(model, directions,", "vocab_proj(model, directions_of_mine,") for text in EXAMPLES
+    ]
+    parts = zip(examples, CHECKS, strict=True)
     program = MODEL + "".join(example + check for example, check in parts)
     command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(installed)!r})\n{program}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
