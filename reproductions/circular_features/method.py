@@ -53,7 +53,7 @@ NEXT = [
 EARLY_LATE = ["very early on {}", "very late on {}", "morning on {}", "evening on {}"]  # section 5.3
 NEUTRAL = ["quite often on {}", "rather seldom on {}", "only on {}", "even on {}"]
 COMPONENTS = 5  # k of section 5.1
-OTHERS = 20  # orders that the calendar's is compared with where each takes passes of its own
+ROWS = 512  # prompts in one pass
 MOVE = 3  # places from a word to the one that is written in its place
 
 
@@ -208,30 +208,33 @@ def circle_write(states: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     return W, circle @ torch.linalg.pinv(probe) @ W
 
 
-def moved(model: Any, words: list[str], asked: list[str], layers: list[int], seed: int = 0, shift: int = 1) -> Tensor:
+def moved(model: Any, name: str, layers: Sequence[int], others: int, seed: int = 0, shift: int = 1) -> Tensor:
     """How far answers follow when the state of each word i is made that of word j = i + 3: [T, layers, 4].
 
     The logit of the answer to j less that to i, mean over words, after these writes: j's angle, with all else at the
-    mean over words; the same with probes of random orders, what 95 % do not exceed (first third of the layers); the
-    five components of j's own state, the rest as it was; j's whole state. Every other template fits W and P.
+    mean over words; the same with probes of other orders, what 95 % of these do not exceed (only in the middle of the
+    first third of the layers); j's five components, the rest as it was; j's whole state. Every other question fits.
     """
-    n, states, early = len(words), word_states(model, words, asked)[:, layers], len(layers) // 3
+    words, asked = RINGS[name], [question.format(name.removesuffix("s")) for question in NEXT]
+    n, states, early = len(words), word_states(model, words, asked)[:, layers], len(layers) // 6
     orders = cyclic_orders(n, 1000, seed)
-    drawn = 1 + torch.randperm(len(orders) - 1, generator=torch.Generator().manual_seed(seed))[:OTHERS]
+    drawn = 1 + torch.randperm(len(orders) - 1, generator=torch.Generator().manual_seed(seed))[: others * 7 // n]
     fits = [circle_write(states[::2], place) for place in orders[[0, *drawn.tolist()]]]
-    W, writes = fits[0][0], torch.stack([write for _, write in fits], dim=1)  # [L, 5, d], [L, 1 + OTHERS, n, d]
+    W, writes = fits[0][0], torch.stack([write for _, write in fits], dim=1)  # [L, 5, d], [L, 1 + others, n, d]
     i, j = torch.arange(n), torch.arange(MOVE, n + MOVE) % n
     found = torch.empty(len(asked) // 2, len(layers), 4)
-    for (t, template), (k, layer) in itertools.product(enumerate(asked[1::2]), enumerate(layers)):
-        (tokens, position), own = prompts(model, words, template), states[2 * t + 1, k]
-        angles = own.mean(0) + writes[k, : 1 + OTHERS * (k < early), j]
+    for (t, question), (k, layer) in itertools.product(enumerate(asked[1::2]), enumerate(layers)):
+        (tokens, position), own = prompts(model, words, question), states[2 * t + 1, k]
+        angles = own.mean(0) + writes[k, : None if k == early else 1, j]
         swapped = own + (own[j] - own) @ W[k].mT @ W[k]
         new = torch.cat([angles, swapped[None], own[None, j]]).flatten(0, 1).to(model.W_E.device)
-        at = torch.tensor([position - 1], device=new.device)  # edits do not see position 0
-        edits = {f"blocks.{layer}.hook_resid_post": partial(torch.index_copy, dim=1, index=at, source=new[:, None])}
-        logits = answers(model, words, tokens.repeat(len(new) // n, 1), edits).view(-1, n, n)
+        at, site = torch.tensor([position - 1], device=new.device), f"blocks.{layer}.hook_resid_post"
+        put = partial(torch.index_copy, dim=1, index=at)  # edits do not see position 0
+        edits = [{site: partial(put, source=part[:, None])} for part in new.split(ROWS)]
+        rows = tokens.repeat(len(new) // n, 1).split(ROWS)
+        logits = torch.cat([*map(partial(answers, model, words), rows, edits)]).view(-1, n, n)
         leads = (logits[:, i, (j + shift) % n] - logits[:, i, (i + shift) % n]).mean(1)
-        found[t, k] = torch.tensor([leads[0], leads[1:-2].quantile(0.95) if k < early else torch.nan, *leads[-2:]])
+        found[t, k] = torch.tensor([leads[0], leads[1:-2].quantile(0.95) if k == early else torch.nan, *leads[-2:]])
     return found
 
 
@@ -248,8 +251,8 @@ def turned(model: Any, circle: Circle) -> list[Metric]:
 
 
 def moved_metrics(name: str, leads: Tensor) -> list[Metric]:
-    """Leads [T, layers, 4] of the written words' answers after each write, mean over the first third of the layers."""
-    early, kinds = leads[:, : leads.shape[1] // 3].mean(1), ("", "_order", "_components", "_state")
+    """Leads [T, layers, 4] of the written words' answers after each write, in the middle of the first third."""
+    early, kinds = leads[:, leads.shape[1] // 6], ("", "_order", "_components", "_state")
     return [mean_of(f"moved_{name}{kind}", early[:, k].tolist()) for k, kind in enumerate(kinds)]
 
 
@@ -258,8 +261,8 @@ def circle_metrics(name: str, found: Mapping[str, Circle]) -> list[Metric]:
     metrics = [plain(f"p_{name}", found["ring"].p, len(found["ring"].null))]
     for kind, circle in found.items():
         suffix = "" if kind == "ring" else f"_{kind}"
-        metrics.append(mean_of(f"ring_{name}{suffix}", circle.margins.tolist()))
-        metrics.append(mean_of(f"closed_{name}{suffix}", circle.closing.tolist()))
+        values = {"ring": circle.margins, "closed": circle.closing}
+        metrics += [mean_of(f"{what}_{name}{suffix}", own.tolist()) for what, own in values.items()]
     return metrics
 
 

@@ -204,6 +204,17 @@ def test_answers_are_the_models_logits(model):
 # Writes
 
 
+@pytest.fixture
+def asking(monkeypatch):
+    """Ask about WORDS in templates of a test's own."""
+
+    def ask(templates):
+        monkeypatch.setattr(method, "RINGS", {"days": WORDS})
+        monkeypatch.setattr(method, "NEXT", [template.replace("{}", "{{}}") for template in templates])
+
+    return ask
+
+
 def test_a_probe_reads_the_angle_that_was_written():
     """P W (W^T P^+ circle) = circle; and where words are on a circle, what is written is where they are."""
     cloud = planted(states(layers=2))
@@ -220,10 +231,11 @@ def test_a_probe_reads_the_angle_that_was_written():
 
 
 @torch.no_grad()
-def test_a_whole_state_that_is_written_is_a_plain_edit_of_the_pass(model):
+def test_a_whole_state_that_is_written_is_a_plain_edit_of_the_pass(model, asking):
     """Block 0 of the original model with its output replaced by a hook of PyTorch's own, row by row."""
     templates = ["w3 {} w4", "w5 {} w6 w7"]
-    found = moved(model, WORDS, templates, [0])
+    asking(templates)
+    found = moved(model, "days", [0], others=2)
     tokens, position = prompts(model, WORDS, templates[1])
     layers = model.original_model.base_model
     block = (layers.h if hasattr(layers, "h") else layers.layers)[0]
@@ -244,20 +256,22 @@ def test_a_whole_state_that_is_written_is_a_plain_edit_of_the_pass(model):
     assert found[0, 0, 3] == pytest.approx(float(torch.stack(leads).mean()), abs=1e-4)
 
 
-def test_where_the_angle_is_all_there_is_the_write_does_what_the_whole_state_does():
-    leads = moved(heptagon_model(), WORDS, TEMPLATES, [0, 1, 2], shift=0).mean(0)  # the answer is the word itself
+def test_where_the_angle_is_all_there_is_the_write_does_what_the_whole_state_does(asking):
+    asking(TEMPLATES)
+    leads = moved(heptagon_model(), "days", [0, 1, 2], others=359, shift=0).mean(0)  # the answer is the word itself
     angle, order, components, state = leads.unbind(1)
     assert angle == pytest.approx(state, rel=1e-3)
     assert components == pytest.approx(state, rel=1e-3)
     assert (state > 1).all()
     assert order[0] < 0.9 * angle[0]
-    assert order[1:].isnan().all()  # other orders are tried in the first third of the layers alone
+    assert order[1:].isnan().all()  # other orders are tried in one block alone
 
 
-def test_an_answer_that_was_never_asked_for_does_not_lead():
+def test_an_answer_that_was_never_asked_for_does_not_lead(asking):
     """The wrong neighbour as the answer: what is written on one side of the ring cannot lead on the other."""
-    right = moved(heptagon_model(), WORDS, TEMPLATES, [0], shift=0)
-    wrong = moved(heptagon_model(), WORDS, TEMPLATES, [0], shift=4)
+    asking(TEMPLATES)
+    right = moved(heptagon_model(), "days", [0], others=1, shift=0)
+    wrong = moved(heptagon_model(), "days", [0], others=1, shift=4)
     assert right[..., 0].min() > 0 > wrong[..., 0].max()
 
 

@@ -57,16 +57,18 @@ def test_a_bow_is_no_closed_ring_and_no_rounder_than_the_bow_of_number_words():
     assert judged("C1", found).verdict not in POSITIVE
 
 
-def writes(model, words=WORDS):
-    leads = method.moved(model, words, TEMPLATES, [0, 1, 2], shift=0)
-    metrics = {metric.name: metric for metric in method.moved_metrics("days", leads)}
-    return judge_claim(CLAIMS["W2"], metrics, "full")
+def test_a_model_that_reads_the_angle_holds_and_one_without_the_ring_does_not(monkeypatch):
+    monkeypatch.setattr(method, "NEXT", [template.replace("{}", "{{}}") for template in TEMPLATES])
 
+    def verdict(model, words):
+        monkeypatch.setattr(method, "RINGS", {"days": words})
+        leads = method.moved(model, "days", [0, 1, 2], others=40, shift=0)
+        metrics = {metric.name: metric for metric in method.moved_metrics("days", leads)}
+        return judge_claim(CLAIMS["W2"], metrics, "full").verdict
 
-def test_a_model_that_reads_the_angle_holds_and_one_without_the_ring_does_not():
-    assert writes(heptagon_model(0.02)).verdict == HOLDS
-    assert writes(heptagon_model(0.02), [WORDS[i] for i in DEALT]).verdict not in POSITIVE
-    assert writes(tiny_llama()).verdict not in POSITIVE
+    assert verdict(heptagon_model(0.02), WORDS) == HOLDS
+    assert verdict(heptagon_model(0.02), [WORDS[i] for i in DEALT]) not in POSITIVE
+    assert verdict(tiny_llama(), WORDS) not in POSITIVE
 
 
 @pytest.mark.parametrize(("right", "next_right", "verdict"), [(7, 90, True), (29, 90, False), (7, 16, False)])
@@ -76,19 +78,23 @@ def test_sums_fail_only_if_the_same_reading_sees_what_can_be_done(right, next_ri
     assert (judge_claim(CLAIMS["S1"], metrics, "full").verdict in POSITIVE) is verdict
 
 
-def test_the_papers_counts_are_counted(monkeypatch):
-    """A model that says again what it is asked about is right where as many are added as there are words."""
-    monkeypatch.setattr(method, "RINGS", {"days": WORDS})
-    monkeypatch.setattr(method, "NEXT", ["w3 {{}}", "w4 w5 {{}}"])
+@pytest.mark.parametrize(("names", "next_right"), [(0, 0), (1, 14)])
+def test_right_answers_are_counted(monkeypatch, names, next_right):
+    """A model that always names the word so many places on is right in 7 of the 49 sums."""
     asked = []
 
-    def said(model, words, tokens):
-        asked.append(len(tokens))
-        return torch.eye(len(words))
+    def prompts(model, words, template):
+        asked.append(template)
+        return torch.zeros(len(words), 3), 2
 
-    monkeypatch.setattr(method, "answers", said)
-    monkeypatch.setattr(method, "prompts", lambda model, words, template: (torch.zeros(len(words), 3), 2))
+    monkeypatch.setattr(method, "RINGS", {"days": WORDS})
+    monkeypatch.setattr(method, "NEXT", ["w3 {{}}", "w4 w5 {{}}"])
+    monkeypatch.setattr(method, "prompts", prompts)
+    monkeypatch.setattr(method, "answers", lambda model, words, tokens: torch.eye(len(words)).roll(names, 1))
     sums, following = method.answer_metrics(None, "days")
     assert (sums.name, round(sums.units[0]), sums.n) == ("sums_days", 7, 49)
-    assert (following.name, following.value, following.n) == ("next_days", 0, 14)
-    assert sum(asked) == 49 + 14
+    assert (following.name, round(following.units[0]), following.n) == ("next_days", next_right, 14)
+    assert asked[:2] == [
+        f"Let's do some day of the week math. {count} from {{}} is" for count in ("One day", "Two days")
+    ]
+    assert asked[7:] == ["w3 {}", "w4 w5 {}"]
