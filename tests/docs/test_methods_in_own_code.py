@@ -84,9 +84,7 @@ def test_the_wheel_holds_methods_with_their_data_and_no_results(installed: Path)
 
 
 def test_the_documented_lines_run_where_only_the_wheel_is(installed: Path, tmp_path: Path) -> None:
-    known = [
-        text.replace("vocab_proj(model, directions,", "vocab_proj(model, directions_of_mine,") for text in EXAMPLES
-    ]
+    examples = [text.replace("(model, directions,", "(model, directions_of_mine,") for text in EXAMPLES]
     parts = zip(examples, CHECKS, strict=True)
     program = MODEL + "".join(example + check for example, check in parts)
     command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(installed)!r})\n{program}"]
