@@ -5,8 +5,7 @@ X and Y are the states before and after a block, a row for each token, centred. 
     L = 1 - min over A of ||X A - Y||^2 / ||Y||^2                                     (with the residual stream),
 
 and the same for U = Y - X, what the block adds (without it). We fit U, and Y = X + U follows: one error for both, so
-that 1 - L_with = (1 - L_without) ||U||^2 / ||Y||^2. Whatever a block does, it scores high with the residual stream if
-it adds little.
+that 1 - L_with = (1 - L_without) ||U||^2 / ||Y||^2. Whatever a block does, it scores high if it adds little.
 
 A is fitted on some texts, by ridge regression whose strength these texts choose, and scored on others. Position 0, the
 same in all texts, is left out, and so are sinks: tokens whose norm before or after the block is above three times the
@@ -35,6 +34,7 @@ from reproductions.common.held_out import Excerpt
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.text import sequences
 
+Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, in units of the mean eigenvalue of X'X
 CONTEXT = 8  # tokens of a text behind which its loss counts
 BATCH, LOGITS = 8, 64  # texts in one pass, and tokens whose logits are held at once
@@ -44,8 +44,6 @@ CURVES = {
     "copy_score": "a scaled copy of the input",
     "linearity_with_residual_dealt": "with it, updates dealt to other tokens",
 }
-
-Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
 
 
 def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 650) -> list[Excerpt]:
@@ -97,9 +95,9 @@ class Blocks:
 
     @torch.no_grad()
     def losses(self, tokens: Tensor, x: Tensor, start: int, updates: Mapping[int, Update]) -> Tensor:
-        """Cross-entropy of each text [N], nats a token, from its tenth token on and the states x before block `start`.
+        """Cross-entropy of each text [N], nats a token, from its tenth token on, for the states x before block `start`.
 
-        In some blocks an update takes the place of the block's own, at every position but the first.
+        Updates take the place of some blocks' own, at every position but the first.
         """
         for block in range(start, len(self._calls)):
             if block in updates:
@@ -277,7 +275,8 @@ def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> plt.Figure:
     left.set(xlabel="block", title="Linearity score, held out", ylim=(None, 1.02))
     for cost, words in ((linear, "replaced by its linear map"), (removed, "removed")):
         right.scatter(1 - table(found, "linearity_with_residual").mean(1).cpu(), cost.mean(1).cpu(), label=words, s=18)
-    right.set(xlabel="1 - score with the residual stream", title="Loss added, nats", xscale="log", yscale="symlog")
+    right.set(xlabel="1 - score with the residual stream", title="Loss added by one block's change, nats a token")
+    right.set_yscale("symlog", linthresh=0.1)
     left.legend(fontsize=8)
     right.legend(fontsize=8)
     return figure
