@@ -17,6 +17,7 @@ Shapes: N texts of T positions, n tokens that count, d = d_model, L blocks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from random import Random
@@ -223,7 +224,7 @@ def measure(blocks: Blocks, fitted: Tensor, held_out: Tensor) -> list[Block]:
     found = []
     for (x, y), (z, w) in zip(pairwise(blocks.states(fitted)), pairwise(blocks.states(held_out)), strict=True):
         train, test = (Rows.of(*pair, (norm_limit(x[:, 1:]), norm_limit(y[:, 1:]))) for pair in ((x, y), (z, w)))
-        found.append(Block.of(train, test, Rows.of(x, y)))
+        found.append(deepcopy(Block.of(train, test, Rows.of(x, y))))  # else it lies behind, and so keeps, freed memory
         if len(found) == len(blocks.first) // 2:
             found[-1].values.update(scores(test.planted(), fit(train.planted())[0], "_planted"))
     return found
@@ -246,8 +247,7 @@ def agreement(a: Tensor, b: Tensor) -> Tensor:
 
 def score_metrics(found: Sequence[Block]) -> list[Metric]:
     """Means over texts of the means over blocks."""
-    names = dict.fromkeys(name for block in found for name in block.values)
-    return [mean_of(name, table(found, name).mean(0).tolist()) for name in names]
+    return [mean_of(name, table(found, name).mean(0).tolist()) for name in max((b.values for b in found), key=len)]
 
 
 def cost_metrics(found: Sequence[Block], linear: Tensor, removed: Tensor, together: Tensor) -> list[Metric]:
