@@ -25,6 +25,21 @@ def test_the_words_of_a_model_on_a_heptagon_hold():
     assert judged("C1b", found).verdict == HOLDS
 
 
+def test_a_ring_and_its_controls_are_read_from_a_model(monkeypatch):
+    """The whole way: a model whose weekdays are a heptagon, and number words that are whatever they are."""
+    monkeypatch.setattr(method, "RINGS", {"days": WORDS})
+    monkeypatch.setattr(method, "NUMBERS", [f"w{number}" for number in range(30, 42)])
+    monkeypatch.setattr(method, "SENTENCES", TEMPLATES)
+    found = method.circles(heptagon_model(0.02), "days", 1000)
+    assert {kind: circle.p == pytest.approx(1 / 360) for kind, circle in found.items()} == {
+        "ring": True,
+        "numbers": False,
+        "shuffled": False,
+        "planted": True,
+    }
+    assert found["numbers"].null.sort().values == pytest.approx(found["shuffled"].null.sort().values, abs=1e-4)
+
+
 WRONG = {
     "words in another order": lambda ring: ring[:, :, DEALT],
     "no ring": lambda ring: states(seed=5),
