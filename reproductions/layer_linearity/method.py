@@ -269,7 +269,7 @@ def cost_metrics(found: Sequence[Block], linear: Tensor, removed: Tensor, togeth
 
 def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> plt.Figure:
     """Scores by block, and what replacing a block costs against how far it is from linear."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.0), layout="constrained")
     for name, words in CURVES.items():
         left.plot(table(found, name).mean(1).cpu(), marker=".", label=words)
     left.set(xlabel="block", title="Linearity score, held out", ylim=(None, 1.02))
@@ -277,8 +277,8 @@ def draw(found: Sequence[Block], linear: Tensor, removed: Tensor) -> plt.Figure:
         right.scatter(1 - table(found, "linearity_with_residual").mean(1).cpu(), cost.mean(1).cpu(), label=words, s=18)
     right.set(xlabel="1 - score with the residual stream", title="Loss added by one block's change, nats a token")
     right.set_yscale("symlog", linthresh=0.1)
-    left.legend(fontsize=8)
-    right.legend(fontsize=8)
+    for axes in (left, right):
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return figure
 
 
