@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -155,22 +156,26 @@ def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     """
     results.mkdir(exist_ok=True)
     model, place = record["model"]["name"], PROFILES.index(record["profile"])
-    others = [read(path) if (path := _path(results, model, profile)).exists() else None for profile in PROFILES]
-    for fuller in filter(None, others[place + 1 :]):
+    for fuller in _readable(results, model, PROFILES[place + 1 :]):
         record = without_pictures(record, fuller)
     kept = _keep(record, folder, results)
-    for lesser in filter(None, others[:place]):
+    for lesser in _readable(results, model, PROFILES[:place]):
         _keep(without_pictures(lesser, record), results, results)
     return kept
+
+
+def _readable(results: Path, model: str, profiles: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The records of a model's profiles; one of another schema is left to be made anew."""
+    for profile in profiles:
+        path = results / f"{results_stem(model, profile)}.json"
+        if path.exists():
+            with suppress(UserError):
+                yield read(path)
 
 
 def without_pictures(record: Mapping[str, Any], fuller: Mapping[str, Any]) -> dict[str, Any]:
     """A record without the figures, and without the data, where a fuller one of the same model has some."""
     return {**record, **{kind: [] for kind in PICTURES if fuller[kind]}}
-
-
-def _path(results: Path, model: str, profile: str) -> Path:
-    return results / f"{results_stem(model, profile)}.json"
 
 
 def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
