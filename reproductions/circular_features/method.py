@@ -28,6 +28,7 @@ from reproductions.common.activations import Reader
 from reproductions.common.edits import Edit, final_states
 from reproductions.common.errors import UserError
 from reproductions.common.metrics import Metric, mean_of, plain, share_of
+from reproductions.common.model import Model
 from reproductions.common.stats import mean_interval
 
 RINGS = {
@@ -57,7 +58,7 @@ ROWS = 512  # prompts in one pass
 MOVE = 3  # places from a word to the one that is written in its place
 
 
-def prompts(model: Any, words: Sequence[str], template: str) -> tuple[Tensor, int]:
+def prompts(model: Model, words: Sequence[str], template: str) -> tuple[Tensor, int]:
     """The template with each word for {}, as tokens [n, positions], and the position of the word.
 
     Raises:
@@ -73,7 +74,7 @@ def prompts(model: Any, words: Sequence[str], template: str) -> tuple[Tensor, in
 
 
 @torch.no_grad()
-def word_states(model: Any, words: Sequence[str], templates: Sequence[str]) -> Tensor:
+def word_states(model: Model, words: Sequence[str], templates: Sequence[str]) -> Tensor:
     """`resid_post` at each word after every block: [T, L, n, d]. What follows a word cannot change its state."""
     sites, found = [f"blocks.{layer}.hook_resid_post" for layer in range(model.cfg.n_layers)], []
     with Reader(model, sites) as reader:
@@ -169,7 +170,7 @@ def planted(states: Tensor, seed: int = 0) -> Tensor:
     return states + spread[:, None, None] * circle
 
 
-def circles(model: Any, name: str, most: int, seed: int = 0) -> dict[str, Circle]:
+def circles(model: Model, name: str, most: int, seed: int = 0) -> dict[str, Circle]:
     """A ring and its controls: number words, these in a random order, and with a circle planted in that order."""
     n = len(RINGS[name])
     ring, numbers = (word_states(model, words, SENTENCES) for words in (RINGS[name], NUMBERS[:n]))
@@ -179,13 +180,13 @@ def circles(model: Any, name: str, most: int, seed: int = 0) -> dict[str, Circle
 
 
 @torch.no_grad()
-def answers(model: Any, words: Sequence[str], tokens: Tensor, edits: Mapping[str, Edit] | None = None) -> Tensor:
+def answers(model: Model, words: Sequence[str], tokens: Tensor, edits: Mapping[str, Edit] | None = None) -> Tensor:
     """Logits of the words behind prompts [rows, positions]: [rows, n]."""
     ids = prompts(model, words, " {}")[0][:, -1]
     return (final_states(model, tokens, edits)[:, -1] @ model.W_U[:, ids]).float().cpu()
 
 
-def answer_metrics(model: Any, name: str) -> list[Metric]:
+def answer_metrics(model: Model, name: str) -> list[Metric]:
     """The n x n sums of section 5, and questions for the next one: how often the right word is the likeliest of all."""
     words, unit, metrics = RINGS[name], name.removesuffix("s"), []
     counts = {f"{count.capitalize()} {unit}{'s' * (k > 1)}": k for k, count in enumerate(NUMBERS[: len(words)], 1)}
@@ -208,7 +209,7 @@ def circle_write(states: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     return W, circle @ torch.linalg.pinv(probe) @ W
 
 
-def moved(model: Any, name: str, layers: Sequence[int], others: int, seed: int = 0, shift: int = 1) -> Tensor:
+def moved(model: Model, name: str, layers: Sequence[int], others: int, seed: int = 0, shift: int = 1) -> Tensor:
     """How far answers follow when the state of each word i is made that of word j = i + 3: [T, layers, 4].
 
     The logit of the answer to j less that to i, mean over words, after these writes: j's angle, with all else at the
@@ -238,7 +239,7 @@ def moved(model: Any, name: str, layers: Sequence[int], others: int, seed: int =
     return found
 
 
-def turned(model: Any, circle: Circle) -> list[Metric]:
+def turned(model: Model, circle: Circle) -> list[Metric]:
     """By how many places weekdays turn from early to late, between neutral phrases, and from neighbour to neighbour."""
     layer, days = round(30 / 32 * model.cfg.n_layers) - 1, RINGS["days"]  # the block as deep as the paper's
     axes, usual = circle.axes[layer], torch.view_as_complex(circle.points[layer].contiguous())

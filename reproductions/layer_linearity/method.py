@@ -33,12 +33,12 @@ from reproductions.common.activations import norm_limit
 from reproductions.common.edits import unembed
 from reproductions.common.held_out import Excerpt
 from reproductions.common.metrics import Metric, mean_of
+from reproductions.common.model import Model
 from reproductions.common.text import sequences
 
 Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, in units of the mean eigenvalue of X'X
-CONTEXT = 8  # tokens of a text behind which its loss counts
-BATCH, LOGITS = 8, 64  # texts in one pass, and tokens whose logits are held at once
+BATCH, LOGITS, CONTEXT = 8, 64, 8  # texts in a pass, tokens whose logits are held at once, tokens before losses count
 CURVES = {
     "linearity_with_residual": "with the residual stream",
     "linearity_without_residual": "without it: what the block adds",
@@ -56,7 +56,7 @@ def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 650) ->
     return [excerpt for turn in zip_longest(*by_source.values()) for excerpt in turn if excerpt]
 
 
-def first_tokens(model: Any, excerpts: Sequence[Excerpt], most: int = 1) -> Tensor:
+def first_tokens(model: Model, excerpts: Sequence[Excerpt], most: int = 1) -> Tensor:
     """Up to `most` sequences from the beginning of each excerpt, [N, 128], each with the first special token."""
     return torch.cat([sequences(model, [excerpt.text])[:most] for excerpt in excerpts]).to(model.W_E.device)
 
@@ -67,7 +67,7 @@ class Blocks:
     first: what each block leaves at position 0 [1, 1, d], which sees only itself and is alike in all texts.
     """
 
-    def __init__(self, model: Any, tokens: Tensor) -> None:
+    def __init__(self, model: Model, tokens: Tensor) -> None:
         self.model = model
         self._calls: list[Any] = []  # what blocks are given: states, then masks and positions, which fit any batch
         hooks = [
@@ -88,6 +88,7 @@ class Blocks:
             place.copy_(found[0] if isinstance(found, tuple) else found)
         return y
 
+    @torch.no_grad()
     def states(self, tokens: Tensor) -> Iterator[Tensor]:
         """The states before the first block, and after each."""
         yield (x := self.model(tokens, stop_at_layer=0))
@@ -174,7 +175,6 @@ def fit(rows: Rows, strengths: Sequence[float] = STRENGTHS) -> list[LinearMap]:
         (rows.x[part] - means[0], rows.u[part] - means[1]) for part in (order[rows.text] % 2 == k for k in (0, 1))
     ]
     (xx, xu), (other_xx, other_xu) = ((x.double().mT @ x.double(), x.double().mT @ u.double()) for x, u in halves)
-
     tried = [ridge(xx, xu, strength) for strength in strengths]
     errors = [float(((other_xx @ A - 2 * other_xu) * A).sum()) for A in tried]  # ||X A - U||^2 less ||U||^2
     both = xx + other_xx, xu + other_xu
