@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reproductions.common.declared import MetricSpec, declared
+from reproductions.common.declared import BLANK, MetricSpec, declared
 from reproductions.common.errors import UserError
 from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
@@ -31,7 +31,8 @@ class PaperValue:
     """What the paper reports: the value, on which model, in which table or figure, and whether it was `seen` there.
 
     effect: the lowest and the highest value of the claim's very number over all of the authors' models and columns, and
-    `mean` their mean where it is known; `comparable` where scale and unit are those of our metric.
+    `mean` their mean where it is known; `comparable` where scale and unit are those of our metric. `released` where the
+    value stands in files that the authors released, and we looked it up or worked it out there.
     """
 
     value: str
@@ -41,6 +42,7 @@ class PaperValue:
     effect: tuple[float, float] | None = None
     mean: float | None = None
     comparable: bool = False
+    released: bool = False
 
     @property
     def typical(self) -> float | None:
@@ -122,12 +124,30 @@ def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """What was found on a model, written for people; `{A1}` in it stands for that claim's number and interval.
+
+    It may only be said while the model's fullest record gives these `verdicts`, by claim.
+    """
+
+    text: str
+    model: str
+    verdicts: Mapping[str, str]
+
+    def filled(self, numbers: Mapping[str, str]) -> str:
+        """The text with the numbers of its claims."""
+        return BLANK.sub(lambda blank: numbers[blank[1]], self.text)
+
+
+@dataclass(frozen=True)
 class Claims:
-    """A paper's claims and the metrics they are judged by."""
+    """A paper's claims, the metrics they are judged by, what was found in sentences, and the figure that shows it."""
 
     paper: str
     metrics: Mapping[str, MetricSpec]
     claims: tuple[Claim, ...]
+    found: tuple[Sentence, ...] = ()
+    figure: str | None = None
 
 
 def load_claims(path: Path) -> Claims:
@@ -160,7 +180,22 @@ class _ClaimsFile:
         for index, claim in enumerate(claims):
             if claim.id in {other.id for other in claims[:index]}:
                 raise self.file.error(f"two claims have the same id {claim.id}; give each its own", "claims", index)
-        return Claims(content["paper"], metrics, claims)
+        found = content.get("found", {})
+        sentences = tuple(self._sentence(index, claims) for index in range(len(found.get("sentences", ()))))
+        return Claims(content["paper"], metrics, claims, sentences, found.get("figure"))
+
+    def _sentence(self, index: int, claims: tuple[Claim, ...]) -> Sentence:
+        where = ("found", "sentences", index)
+        sentence = Sentence(**self.file.content["found"]["sentences"][index])
+        if sentence.model not in self.file.content["models"]:
+            raise self.file.error(f"{sentence.model} is not among this reproduction's models", *where, "model")
+        for name in sentence.verdicts:
+            if name not in (known := [claim.id for claim in claims]):
+                raise self.file.error(f"there is no claim {name}{did_you_mean(name, known)}", *where, "verdicts", name)
+        if unsaid := set(BLANK.findall(sentence.text)) - sentence.verdicts.keys():
+            what = f"{{{min(unsaid)}}} stands for a claim's number; give that claim's verdict under `verdicts` as well"
+            raise self.file.error(what, *where, "text")
+        return sentence
 
     def _claim(self, index: int, fields: Mapping[str, Any], metrics: Mapping[str, MetricSpec]) -> Claim:
         where = ("claims", index)

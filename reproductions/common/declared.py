@@ -1,6 +1,7 @@
 """Metrics as `reproduction.yml` declares them before the run: in groups that say once what all their members share.
 
-    - unit: correlation, mean over relations
+    - unit: correlation
+      mean_over: relations
       tolerance: 0.03
       why: a pair whose target lies at the k-th place can flip with the last bit of a product
       over: {context: {alone: head attending to the source alone, prompt: head in the prompt as it is}}
@@ -29,13 +30,22 @@ BLANK = re.compile(r"\{(\w*)\}")
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric declared before the run; `tolerance` is how far it may move from its record, and `why` says why."""
+    """A metric declared before the run; `tolerance` is how far it may move from its record, and `why` says why.
+
+    mean_over: what its units are where it is a mean, such as relations.
+    """
 
     name: str
     title: str
     unit: str
     tolerance: float | None
     why: str
+    mean_over: str = ""
+
+    @property
+    def unit_in_full(self) -> str:
+        """`correlation, mean over relations`."""
+        return f"{self.unit}, mean over {self.mean_over}" if self.mean_over else self.unit
 
 
 def declared(file: Loaded) -> dict[str, MetricSpec]:
@@ -68,7 +78,7 @@ def _over(file: Loaded, group: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def _members(template: str, group: Mapping[str, Any], over: Mapping[str, Mapping[str, str]]) -> Iterator[MetricSpec]:
     """What one line of a group stands for, each metric followed by its controls."""
     tolerance = group.get("tolerance")
-    shared = {"unit": group["unit"], "why": group.get("why", "")}
+    shared = {key: group.get(key, "") for key in ("unit", "mean_over", "why")}
     used = [key for key in over if key in BLANK.findall(template)]
     for chosen in product(*(over[key] for key in used)):
         names = dict(zip(used, chosen, strict=True))

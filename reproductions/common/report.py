@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|svg|json)")
+FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|svg|json|ipynb)")
 VERDICT_HEADER = ("", "claim", "paper", "has to be", "here", "control", "verdict", "why")
 
 
@@ -125,7 +125,7 @@ class Report:
 
     def _row(self, metric: Metric) -> tuple[object, ...]:
         spec, (value, interval) = self.claims.metrics[metric.name], numbers.with_interval(metric.value, metric.interval)
-        return spec.title, value, interval, metric.n, spec.unit
+        return spec.title, value, interval, metric.n, spec.unit_in_full
 
     def _path(self, kind: str, file: str) -> Path:
         if not FILE.fullmatch(file):

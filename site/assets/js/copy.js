@@ -6,10 +6,12 @@
   let status;
 
   document.addEventListener("click", async ({ target }) => {
-    const button = target.closest?.("button.copy[data-copy]");
+    const button = target.closest?.("button.copy");
     if (!button) return;
-    const source = document.querySelector(button.dataset.copy);
-    answer(button, (await copied(source)) ? "Copied" : "Press Ctrl+C");
+    const done = button.dataset.copy
+      ? await copied(document.querySelector(button.dataset.copy))
+      : await copiedText(location.href.split("#")[0] + (button.dataset.copyAddress ?? ""));
+    answer(button, done ? "Copied" : "Press Ctrl+C");
   });
 
   async function copied(source) {
@@ -20,6 +22,14 @@
       getSelection().selectAllChildren(source);
       return document.execCommand("copy");
     }
+  }
+
+  /** Copy a text that does not stand on the page; it does for a moment where there is no clipboard to write to. */
+  async function copiedText(text) {
+    const source = document.body.appendChild(Page.element("p", { class: "sr-only" }, text));
+    const done = await copied(source);
+    source.remove();
+    return done;
   }
 
   /** Say it on the button for a while, and to those who do not see it. */

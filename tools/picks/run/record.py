@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from picks.run import provenance
+from picks.run import executed, provenance
 from picks.run.dependence import dependence, hash_of
 from picks.run.parameters import PROFILES, load_schema
 from picks.run.plan import Plan
@@ -24,7 +24,7 @@ from reproductions.common.metrics import Metric
 from reproductions.common.verdicts import fell_below, judge
 
 SCHEMA = 2
-PICTURES = ("figures", "data")  # what a record has files of
+PICTURES = ("figures", "data", "executed")  # what a record has files of
 RECORD_LIMIT = 8 * 2**20
 ENVIRONMENT = ("cpu_capability", "threads", "device", "dtype", "cpu_s", "peak_memory_mib")
 
@@ -64,6 +64,7 @@ def build_record(plan: Plan, folder: Path, reported: Mapping[str, Any], started:
         "claims": [judgement.to_json() for judgement in judge(plan.claims, metrics, plan.profile)],
         "figures": figures,
         "data": data,
+        "executed": executed.keep(folder, figures),
         "provenance": _provenance(plan, reported.get("environment", {}))
         | {"started": started, "wall_s": round(wall_s, 1)},
     }
@@ -152,7 +153,7 @@ def found_again(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mappin
 def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     """Put a run's record in a reproduction's `results/`, in place of the former one.
 
-    Figures and data are kept of a model's fullest profile alone.
+    Figures, data and the executed notebook are kept of a model's fullest profile alone.
     """
     results.mkdir(exist_ok=True)
     model, place = record["model"]["name"], PROFILES.index(record["profile"])
@@ -174,8 +175,8 @@ def _readable(results: Path, model: str, profiles: Sequence[str]) -> Iterator[di
 
 
 def without_pictures(record: Mapping[str, Any], fuller: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without the figures, and without the data, where a fuller one of the same model has some."""
-    return {**record, **{kind: [] for kind in PICTURES if fuller[kind]}}
+    """A record without the figures, the data, or the executed notebook where a fuller one of the model has some."""
+    return {**record, **{kind: [] for kind in PICTURES if fuller.get(kind)}}
 
 
 def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
@@ -183,8 +184,8 @@ def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     stem = results_stem(record["model"]["name"], record["profile"])
     copies: dict[str, list[dict[str, Any]]] = {}
     for kind in PICTURES:
-        copies[kind] = [fields | {"file": _file_of(stem, fields)} for fields in record[kind]]
-        for fields, copy in zip(record[kind], copies[kind], strict=True):
+        copies[kind] = [fields | {"file": _file_of(stem, fields)} for fields in record.get(kind, [])]
+        for fields, copy in zip(record.get(kind, []), copies[kind], strict=True):
             write_bytes(results / copy["file"], (folder / fields["file"]).read_bytes())
     path = results / f"{stem}.json"
     write_json(path, dict(record) | copies)

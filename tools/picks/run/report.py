@@ -154,7 +154,7 @@ class Lines:
         claim, spec = judgement.claim, self.specs.get(judgement.claim.metric or "")
         if judgement.value is None:
             return []
-        unit = spec.unit.partition(",")[0] if spec else ""
+        unit = spec.unit if spec else ""
         parts = [" ".join(filter(None, (*with_interval(judgement.value, judgement.interval), unit)))]
         if claim.control is not None:
             parts.append(f"control {number(judgement.control)}")

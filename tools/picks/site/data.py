@@ -39,6 +39,22 @@ def results_json(library: Library, addresses: Addresses) -> bytes:
     return dumped({"schema": RESULTS_SCHEMA, "results": results})
 
 
+def units_csv(finding: Finding) -> bytes:
+    """The values that a claim's number is made of, one a row; `against` where they are subtracted."""
+    metric = finding.metric
+    assert metric is not None
+    rows = [("unit", "side", finding.unit)]
+    for side, values in (("value", metric.units), ("against", metric.against)):
+        rows += [(str(place), side, f"{number:.5g}") for place, number in enumerate(values, 1)]
+    return "".join(",".join(map(_cell, row)) + "\n" for row in rows).encode()
+
+
+def _cell(text: str) -> str:
+    """A cell of CSV that no spreadsheet takes for a formula."""
+    plain_text = f"'{text}" if text[:1] in "=+@" else text
+    return f'"{plain_text.replace(chr(34), chr(34) * 2)}"' if set(plain_text) & set(',"\n') else plain_text
+
+
 def dumped(content: Any) -> bytes:
     """JSON for people to read as well."""
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf8", "replace")
@@ -81,7 +97,7 @@ def _result(paper: Paper, run: Run, finding: Finding, addresses: Addresses) -> d
         "speaks_for_fact": finding.under is None,
         "sought": claim.sought if finding.verdict and claim.metric else None,
         "measured": spec.title if spec else None,
-        "unit": spec.unit if spec else None,
+        "unit": spec.unit_in_full if spec else None,
         **judged,
         "started": run.provenance["started"],
         "signature": run.signature,

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from picks.run.judgements import found as added_up
-from picks.site.results import Run
+from picks.site.results import Run, claim_anchor
 from reproductions.common import numbers
-from reproductions.common.verdicts import Judgement, in_words
+from reproductions.common.verdicts import PHRASES, POSITIVE, Judgement, in_words
+from reproductions.common.verdicts import surviving as count_surviving
 
 LINKS = {
     "code": "Code",
@@ -101,6 +102,24 @@ def found(run: Run) -> str:
     return f"On {run.model_name}, {run.profile} profile: {added_up(run.judged)}."
 
 
+def phrase(verdict: str, count: int) -> str:
+    """`hold` for 4, `is not tested` for 1."""
+    return PHRASES[verdict][count != 1]
+
+
+def capitalised(text: str) -> str:
+    """The same with a capital at the start."""
+    return text[:1].upper() + text[1:]
+
+
+def surviving(run: Run) -> str:
+    """How many of the facts that hold survive the correction for many tests; nothing where none holds."""
+    if not any(run.counts.get(verdict) for verdict in POSITIVE):
+        return ""
+    left = count_surviving(run.judged)
+    return f"{capitalised(str(left or 'none'))} still hold{'s' * (left < 2)} after Holm's correction."
+
+
 def link_label(key: str) -> str:
     """What a link is called."""
     return LINKS.get(key, key.capitalize())
@@ -115,6 +134,6 @@ FILTERS = {
     function.__name__: function
     for function in (
         *(number, several, value, interval, span, day, duration, memory, listed, et_al),
-        *(tally, found, link_label, thread_label),
+        *(tally, found, link_label, thread_label, surviving, phrase, capitalised, claim_anchor),
     )
 } | {"added_up": added_up}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from picks.exports import FORMATS
@@ -15,8 +16,9 @@ from picks.site.collection import Pick, load_library
 from picks.site.explorers import explorers_of
 from picks.site.markup import inert
 from picks.site.pages import File
+from picks.site.results import Run
 from picks.site.settings import load_settings
-from picks.site.studio import Studio, picture_path
+from picks.site.studio import Studio, picture_path, units_path
 
 ROBOTS = "User-agent: *\nAllow: /\nSitemap: {site}sitemap.xml\n"
 MOVED = """\
@@ -40,10 +42,8 @@ def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
     """
     settings = load_settings(root)
     studio = Studio(root, load_library(root), settings, Addresses(settings.url, offline))
-    parts = (
-        *(pages.home, pages.papers, pages.results, pages.explorers, pages.groups, pages.written, pages.rules),
-        *(_feeds, _exports, _recorded, _moved, _assets),
-    )
+    of_picks = (pages.home, pages.papers, pages.results, pages.executed, pages.explorers, pages.groups)
+    parts = (*of_picks, pages.written, pages.rules, _feeds, _exports, _recorded, _moved, _assets)
     return {path: content for part in parts for path, content in part(studio)}
 
 
@@ -77,16 +77,23 @@ def _recorded(studio: Studio) -> Iterator[File]:
     for _, reproduced in studio.library.reproduced:
         yield f"notebooks/{reproduced.name}.ipynb", notebooks.stripped(reproduced.notebook)
         for run in reproduced.runs:
-            folder = f"results/{reproduced.name}"
-            yield f"{folder}/{run.file.name}", _json(run.file)
-            for figure in run.figures:
-                for theme in figure.files:
-                    yield picture_path(run, figure, theme), studio.drawing(figure, theme)
-            for source in run.data.values():
-                yield f"{folder}/{source.name}", _json(source)
+            yield from _of_run(studio, run)
         for explorer in explorers_of(reproduced):
             for run in explorer.runs:
                 yield explorer.script(run), data.explorer_script(run.data[explorer.name])
+
+
+def _of_run(studio: Studio, run: Run) -> Iterator[File]:
+    """A run's record, its figures in both colours, its data, and the units of its claims."""
+    folder = f"results/{run.reproduction}"
+    yield f"{folder}/{run.file.name}", _json(run.file)
+    for figure in run.figures:
+        for theme in figure.files:
+            yield picture_path(run, figure, theme), studio.drawing(figure, theme)
+    for source in run.data.values():
+        yield f"{folder}/{source.name}", _json(source)
+    for finding in filter(attrgetter("has_units"), run.findings):
+        yield units_path(run, finding), data.units_csv(finding)
 
 
 def _json(path: Path) -> bytes:

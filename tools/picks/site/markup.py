@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 _ACTIVE = re.compile(r"[<>&\"'`\\*_{}\[\]()#!|~^=$@%]|^[-+.:?\d]+")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]+")
@@ -72,9 +75,17 @@ def _lines(value: Any) -> Any:
     return value
 
 
+def highlighted(code: str) -> Markup:
+    """Python with its words marked, for the inside of `<pre>`."""
+    text = _DIRECTION.sub("", code.expandtabs(4))
+    clean = "\n".join(_CONTROL.sub(" ", line) for line in text.splitlines())
+    return Markup(highlight(clean, PythonLexer(), HtmlFormatter(nowrap=True)).strip())
+
+
 def notebook_markdown(source: str) -> Markup:
     """Markdown of a notebook as HTML: no raw HTML, no images, https links only, formulas as code."""
-    renderer = MarkdownIt("commonmark", {"html": False}).disable(["image", "html_block", "html_inline"])
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
+    renderer.disable(["image", "html_block", "html_inline"])
     renderer.validateLink = lambda url: https(url) is not None  # type: ignore[method-assign]
     text = _MATH.sub(lambda found: f"`{found[1].strip().replace('`', '')}`", _DIRECTION.sub("", source))
     return Markup(renderer.render(text).strip())

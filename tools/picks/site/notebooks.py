@@ -1,15 +1,17 @@
-"""What the site takes from a reproduction's notebook: a copy without outputs, and what differs from the paper."""
+"""What the site takes from notebooks: a copy without outputs, what differs from the paper, and runs as they went."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from picks.site.markup import notebook_markdown
+from picks.site.markup import highlighted, notebook_markdown, verbatim
 from reproductions.common.errors import UserError
 
 _DIFFERENCES = re.compile(r"\A#{1,4}\s+what differs\b.*$", re.IGNORECASE | re.MULTILINE)
@@ -31,6 +33,43 @@ def differences(path: Path) -> Markup | None:
         if cell["cell_type"] == "markdown" and (heading := _DIFFERENCES.match(source)):
             return notebook_markdown(source[heading.end() :])
     return None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A part of a notebook as a page shows it: `text`, `code`, what was `printed`, a `table`, or a `figure`'s name."""
+
+    kind: str
+    html: Markup
+    figure: str = ""
+
+
+def shown(path: Path) -> list[Shown]:
+    """A notebook as it ran, in the order of its cells; of its outputs what `executed.keep` lets through.
+
+    Raises:
+        UserError: it is no notebook.
+    """
+    return [part for cell in _read(path)["cells"] for part in _parts(cell)]
+
+
+def _parts(cell: dict[str, Any]) -> Iterator[Shown]:
+    if cell["cell_type"] == "markdown":
+        yield Shown("text", notebook_markdown(_source(cell)))
+    elif cell["cell_type"] == "code":
+        yield Shown("code", highlighted(_source(cell)))
+        yield from filter(None, map(_output, cell.get("outputs", [])))
+
+
+def _output(output: dict[str, Any]) -> Shown | None:
+    if output["output_type"] == "stream":
+        return Shown("printed", verbatim(str(output["text"])))
+    if figure := output.get("metadata", {}).get("figure"):
+        return Shown("figure", Markup(), str(figure))
+    data = output.get("data", {})
+    if "text/markdown" in data:
+        return Shown("table", notebook_markdown(str(data["text/markdown"])))
+    return Shown("printed", verbatim(str(data["text/plain"]))) if "text/plain" in data else None
 
 
 def _bare(cell: dict[str, Any]) -> dict[str, Any]:

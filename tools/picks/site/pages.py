@@ -15,23 +15,15 @@ from picks.site.collection import Group, Pick
 from picks.site.explorers import STYLES, explorers_of
 from picks.site.markup import front_matter
 from picks.site.metadata import citation_tags, structured_data
-from picks.site.results import Finding, Reproduced, Run
-from picks.site.studio import Studio, figure_anchor
+from picks.site.panel import executed_page, panel
+from picks.site.studio import Studio
 from reproductions.common.verdicts import VERDICTS
 
 WIDE = ["navigation", "toc"]  # pages without sidebars
 UNSEARCHED = {"exclude": True}
+CLAIM_SCRIPTS = ["assets/js/claims.js"]
 
 File = tuple[str, bytes]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim with what each run found for it; `first` is what the run that speaks for the reproduction says."""
-
-    first: Finding
-    runs: tuple[tuple[Run, Finding], ...]
-    figure: str | None
 
 
 def home(studio: Studio) -> Iterator[File]:
@@ -72,46 +64,21 @@ def papers(studio: Studio) -> Iterator[File]:
             "description": pick.paper.why,
             "citation": citation_tags(pick.paper),
             "jsonld": structured_data(pick, studio.addresses),
-            "hide": ["navigation"],
+            "hide": WIDE if pick.reproduced else ["navigation"],
+            "scripts": CLAIM_SCRIPTS if pick.reproduced else [],
             "search": {"boost": 2},
             "next": studio.addresses.link(paper_page(newer.paper.id), path) if newer else None,
             "prev": studio.addresses.link(paper_page(older.paper.id), path) if older else None,
         }
         values: dict[str, Any] = {"newer": newer, "older": older, "citations": _citations(pick)}
         values |= {"pick": pick, "author_page": author_page}
-        yield studio.page(path, "paper.md.j2", meta=meta, **values, **_panel(pick))
+        yield studio.page(path, "paper.md.j2", meta=meta, **values, **panel(pick, studio.settings))
 
 
 def _citations(pick: Pick) -> dict[str, str]:
     """The paper's citation in the formats that readers copy."""
-    shown = {"BibTeX": "bibtex", "RIS": "ris", "Markdown": "markdown"}
+    shown = {"BibTeX": "bibtex", "RIS": "ris", "CSL JSON": "csl", "Markdown": "markdown"}
     return {name: FORMATS[format_]([pick.citation]).removeprefix("- ") for name, format_ in shown.items()}
-
-
-def _panel(pick: Pick) -> Mapping[str, Any]:
-    """What the reproduction's part of a paper's page shows."""
-    reproduced = pick.reproduced
-    if reproduced is None:
-        return {}
-    return {
-        "claims": [claim for claim in _claims(reproduced) if not claim.first.ours],
-        "own_checks": [claim for claim in _claims(reproduced) if claim.first.ours],
-        "differences": notebooks.differences(reproduced.notebook),
-        "explorers": explorers_of(reproduced),
-    }
-
-
-def _claims(reproduced: Reproduced) -> list[Claim]:
-    found: dict[str, list[tuple[Run, Finding]]] = {}
-    for run in reproduced.runs:
-        for finding in run.findings:
-            found.setdefault(finding.id, []).append((run, finding))
-    return [Claim(runs[0][1], tuple(runs), _figure_of(*runs[0])) for runs in found.values()]
-
-
-def _figure_of(run: Run, finding: Finding) -> str | None:
-    """The anchor of the figure that shows a claim, where the claim names one."""
-    return next((figure_anchor(run, figure) for figure in run.figures if figure.name == finding.figure), None)
 
 
 def written(studio: Studio) -> Iterator[File]:
@@ -144,6 +111,16 @@ def results(studio: Studio) -> Iterator[File]:
         models={run.model: run.model_name for run in runs},
         verdicts=[verdict for verdict in VERDICTS if verdict in given],
     )
+
+
+def executed(studio: Studio) -> Iterator[File]:
+    """The notebook as it ran, for each model's fullest run."""
+    for pick, reproduced in studio.library.reproduced:
+        for run in reproduced.best_by_model:
+            if run.executed:
+                meta = {"title": f"Notebook: {pick.paper.title}", "hide": WIDE, "search": UNSEARCHED}
+                values = {"pick": pick, "run": run, "parts": notebooks.shown(run.executed)}
+                yield studio.page(executed_page(run), "notebook.md.j2", meta=meta, **values)
 
 
 def explorers(studio: Studio) -> Iterator[File]:

@@ -10,10 +10,11 @@ from typing import Any
 from picks.run.judgements import judgements
 from picks.run.record import recorded_runs
 from picks.run.reproductions import Reproduction
+from picks.run.sentences import Said, said
 from picks.run.staleness import why_stale
 from reproductions.common.claims import BEFORE, OURS, Claim, ClaimError, Claims, MetricSpec, load_claims
 from reproductions.common.errors import UserError
-from reproductions.common.metrics import Metric
+from reproductions.common.metrics import DIFFERENCE, MEAN, Metric
 from reproductions.common.plots import THEMES
 from reproductions.common.report import FILE
 from reproductions.common.verdicts import Judgement, count_facts, facts
@@ -61,7 +62,7 @@ class Finding:
         """Where the number beside ours is from: the paper's text, or files of its authors in which we looked it up."""
         if self.ours:
             return "Ours"
-        return "Released files" if str(self.claim.paper.source).startswith("released") else "Paper"
+        return "Released files" if self.claim.paper.released else "Paper"
 
     @property
     def measured(self) -> bool:
@@ -75,9 +76,9 @@ class Finding:
 
     @property
     def unit(self) -> str:
-        """Of the value, without what it is a mean over."""
+        """Of the value."""
         spec = self.spec(self.claim.metric)
-        return spec.unit.partition(",")[0] if spec else ""
+        return spec.unit if spec else ""
 
     def spec(self, name: str | None) -> MetricSpec | None:
         """What a metric is called, and its unit."""
@@ -86,7 +87,17 @@ class Finding:
     @property
     def anchor(self) -> str:
         """Where it stands on the paper's page."""
-        return "claim-" + "".join(letter if letter.isalnum() else "-" for letter in self.id)
+        return claim_anchor(self.id)
+
+    @property
+    def has_units(self) -> bool:
+        """Whether the values of what is independent were kept."""
+        return self.metric is not None and self.metric.kind in (MEAN, DIFFERENCE)
+
+
+def claim_anchor(claim_id: str) -> str:
+    """Where a claim stands on its paper's page."""
+    return "claim-" + "".join(letter if letter.isalnum() else "-" for letter in claim_id)
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,7 @@ class Run:
     provenance: Mapping[str, Any]
     signature: str
     file: Path
+    executed: Path | None = None  # the notebook as it ran, of a model's fullest run
     stale: str = ""  # why today's code may not find the numbers again
     attested: Mapping[str, str] | None = None  # by which commit and when a quick run vouched for it
 
@@ -155,6 +167,8 @@ class Reproduced:
     name: str
     notebook: Path
     runs: tuple[Run, ...]
+    said: tuple[Said, ...] = ()
+    key_figure: str | None = None  # the name of the figure that carries the finding
 
     @property
     def headline(self) -> Run | None:
@@ -174,14 +188,16 @@ def load_reproduced(reproduction: Reproduction) -> Reproduced:
     """A reproduction with everything recorded of it.
 
     Raises:
-        UserError: its claims or a record are not as they must be.
+        UserError: its claims or a record are not as they must be, or what it says was found contradicts the records.
     """
     try:
         claims = load_claims(reproduction.file)
     except ClaimError as error:
         raise UserError(str(error)) from None
     runs = tuple(_run(reproduction, record, path, claims) for path, record in recorded_runs(reproduction))
-    return Reproduced(reproduction.name, reproduction.notebook, runs)
+    reproduced = Reproduced(reproduction.name, reproduction.notebook, runs, key_figure=claims.figure)
+    fullest = {run.model: run.judged for run in reproduced.best_by_model}
+    return replace(reproduced, said=said(reproduction.file, claims, fullest))
 
 
 def _run(reproduction: Reproduction, record: Mapping[str, Any], path: Path, claims: Claims) -> Run:
@@ -207,6 +223,7 @@ def _read_run(record: Mapping[str, Any], path: Path, claims: Claims, stale: str)
         provenance=dict(record["provenance"]),
         signature=record["signature"],
         file=path,
+        executed=next((_beside(path, one["file"], one["name"]) for one in record.get("executed", [])), None),
         stale=stale,
         attested=record.get("attested"),
     )

@@ -11,11 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from picks.site import markup
 from picks.site.addresses import Addresses, paper_page, slug
+from picks.site.claims import why
 from picks.site.collection import Library
 from picks.site.drawings import clean_svg, svg_size
 from picks.site.formats import FILTERS
 from picks.site.images import clean_png, size
-from picks.site.results import Figure, Run
+from picks.site.results import Figure, Finding, Run
 from picks.site.settings import Settings
 
 
@@ -45,6 +46,7 @@ class Studio:
             "link": partial(self.addresses.link, start=path),
             "picture_of": self.picture,
             "figure_anchor": figure_anchor,
+            "units_path": units_path,
             "tagged": self.library.tagged,
         }
         body = self._environment.get_template(template).render(shared | values)
@@ -77,6 +79,11 @@ def _is_svg(figure: Figure, theme: str) -> bool:
     return figure.files[theme].suffix == ".svg"
 
 
+def units_path(run: Run, finding: Finding) -> str:
+    """Where the values of a claim's units lie on the site."""
+    return f"results/{run.reproduction}/{run.key}/{finding.anchor}.csv"
+
+
 def figure_anchor(run: Run, figure: Figure) -> str:
     """Where a figure stands on its paper's page."""
     return f"figure-{slug(run.key)}-{slug(figure.name)}"
@@ -98,6 +105,7 @@ def _environment(root: Path) -> Environment:
         )
         environment.filters |= FILTERS | {
             "slug": slug,
+            "why": why,
             "page": paper_page,
             "https": markup.https,
             "verbatim": markup.verbatim,

@@ -30,6 +30,20 @@ def reproduction_file(entry: Entry, base: Base) -> Iterator[Finding]:
             yield Finding(misfit.position, misfit.what, misfit.mend, path)
 
 
+@entry_rule(ERROR)
+def found_sentences(entry: Entry, base: Base) -> Iterator[Finding]:
+    """A sentence about what was found says something else than the records do.
+
+    Why: it stands at the top of the paper's page, and it would be false.
+    Mend: write the sentence anew, with the verdicts that are recorded now.
+
+    Each sentence of `found` in reproduction.yml names the verdicts that it rests on.
+    """
+    for folder in _folder(entry, base):
+        for path, misfit in _contradictions(base, folder):
+            yield Finding(misfit.position, misfit.what, misfit.mend, path)
+
+
 @entry_rule(HINT)
 def stale_results(entry: Entry, base: Base) -> Iterator[Finding]:
     """Results were recorded with code, data, parameters or packages that have changed since.
@@ -53,6 +67,19 @@ def _stale(base: Base, name: str) -> Iterator[tuple[str, str]]:
         for path, record in recorded_runs(reproduction):
             if why := why_stale(reproduction, record):
                 yield path.name, why
+
+
+def _contradictions(base: Base, folder: Path) -> Iterator[tuple[Path, Misfit]]:
+    """Sentences that the records contradict; files that cannot be read are another rule's to tell."""
+    from picks.run.reproductions import find  # slow to import, and most entries have no reproduction
+    from picks.run.sentences import sentences
+
+    try:
+        sentences(find(base.root, folder.name))
+    except FileError as error:
+        yield from ((error.path, misfit) for misfit in error.faults if misfit.path[:1] == ("found",))
+    except (UserError, KeyError, TypeError, ValueError):
+        return
 
 
 def _folder(entry: Entry, base: Base) -> Iterator[Path]:
