@@ -119,16 +119,8 @@ class Evidence:
         return cls(claim, metric, *others)
 
     def oriented(self, interval: Interval | None) -> Interval:
-        """An interval as distances from the null towards the claimed side; for likeness, from the bound inwards."""
-        low, high = interval or stats.UNKNOWN
-        claim = self.claim
-        if claim.direction == WITHIN:
-            assert claim.bound is not None
-            return claim.bound - max(abs(low - claim.null), abs(high - claim.null)), claim.bound - _nearest(
-                low - claim.null, high - claim.null
-            )
-        edge = claim.edge
-        return (low - edge, high - edge) if claim.direction == ABOVE else (edge - high, edge - low)
+        """As `oriented` has it, for this claim."""
+        return oriented(self.claim, interval)
 
     @property
     def p_value(self) -> float:
@@ -138,6 +130,16 @@ class Evidence:
             return self.metric.p_value(claim.edge)
         assert claim.bound is not None
         return max(self.metric.p_value(claim.null + side * claim.bound) for side in (-1, 1)) / 2
+
+
+def oriented(claim: Claim, interval: Interval | None) -> Interval:
+    """An interval as distances from the null towards the claimed side; for likeness, from the bound inwards."""
+    low, high = interval or stats.UNKNOWN
+    if claim.direction == WITHIN:
+        assert claim.bound is not None
+        low, high = low - claim.null, high - claim.null
+        return claim.bound - max(abs(low), abs(high)), claim.bound - _nearest(low, high)
+    return (low - claim.edge, high - claim.edge) if claim.direction == ABOVE else (claim.edge - high, claim.edge - low)
 
 
 def _rule(found: Evidence, profile: str) -> Ruling:

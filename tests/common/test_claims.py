@@ -16,6 +16,12 @@ parameters: {}
 metrics:
   - unit: r
     titles: {r: a correlation, shuffled: its null}
+found:
+  figure: scatter
+  sentences:
+    - text: "On a small model, scores predict behaviour: r = {C1}."
+      model: smollm2-135m
+      verdicts: {C1: holds}
 claims:
   - id: C1
     kind: paper
@@ -60,6 +66,16 @@ def test_a_claim_survives_its_record(path):
         assert Claim.from_json(json.loads(json.dumps(asdict(claim)))) == claim
 
 
+def test_what_was_found_is_a_sentence_with_the_numbers_of_its_claims(path):
+    declared = load_claims(path)
+    assert declared.figure == "scatter"
+    [sentence] = declared.found
+    assert (
+        sentence.filled({"C1": "0.7 [0.6, 0.8]"}) == "On a small model, scores predict behaviour: r = 0.7 [0.6, 0.8]."
+    )
+    assert (sentence.model, sentence.verdicts) == ("smollm2-135m", {"C1": "holds"})
+
+
 def test_what_has_to_be_true_is_said_in_a_few_words(path):
     def sought(lines):
         path.write_text(FILE.replace("    null: 0\n    direction: above\n", lines), encoding="utf8")
@@ -74,33 +90,37 @@ def test_what_has_to_be_true_is_said_in_a_few_words(path):
     ("before", "after", "line", "problem"),
     [
         ('paper: "2412.11965"', "paper: 2412.11965", 1, "`paper` must be text"),
-        ("    metric: r\n", "    metric: q\n", 14, "'q' is not among the declared metrics"),
+        ("    metric: r\n", "    metric: q\n", 20, "'q' is not among the declared metrics"),
         (
             "    control: shuffled\n",
             "    control: shufled\n",
-            18,
+            24,
             "'shufled' is not among the declared metrics: did",
         ),
-        ("{metric: r, above", "{metric: q, above", 19, "'q' is not among the declared metrics"),
-        ("{metric: shuffled, differs", "{metric: q, differs", 20, "'q' is not among the declared metrics"),
-        ("    scale: smaller\n", "", 9, "has no `scale`"),
-        ("    scale: smaller\n", "    scale: smaller\n    margin: 0.03\n", 22, "'margin'"),
-        ("    kind: paper\n", "    kind: theirs\n", 10, "'theirs' is none of paper, ours, arithmetic"),
-        ("direction: above", "direction: up", 16, "'up' is none of above, below, within"),
-        ("direction: above", "direction: within", 16, "take its `bound` from the paper"),
-        ("    unit: relation\n", "", 9, "C1 lacks unit"),
-        ("    null: 0\n", "", 9, "C1 lacks null"),
-        ("    null: 0\n", "    null: high\n", 15, "`claims[1].null` must be a number"),
-        ("    control: shuffled\n", "", 9, "needs a `control`, or the reason"),
-        ("    scale: smaller\n", "    scale: smaller\n    set: later\n", 22, "`claims[1].set`"),
-        ("effect: [0.8, 0.9]", "effect: [0.9, 0.8]", 13, "[lowest, highest]"),
-        ("effect: [0.8, 0.9]", "effect: [0.8]", 13, "[lowest, highest]"),
-        ("effect: [0.8, 0.9], ", "", 13, "nothing is comparable without the authors' `effect`"),
-        ("- id: C2", "- id: C1", 22, "same id"),
-        ("    not_tested: It needs people.\n", "", 22, "either a `metric`"),
+        ("{metric: r, above", "{metric: q, above", 25, "'q' is not among the declared metrics"),
+        ("{metric: shuffled, differs", "{metric: q, differs", 26, "'q' is not among the declared metrics"),
+        ("    scale: smaller\n", "", 15, "has no `scale`"),
+        ("    scale: smaller\n", "    scale: smaller\n    margin: 0.03\n", 28, "'margin'"),
+        ("    kind: paper\n", "    kind: theirs\n", 16, "'theirs' is none of paper, ours, arithmetic"),
+        ("direction: above", "direction: up", 22, "'up' is none of above, below, within"),
+        ("direction: above", "direction: within", 22, "take its `bound` from the paper"),
+        ("    unit: relation\n", "", 15, "C1 lacks unit"),
+        ("    null: 0\n", "", 15, "C1 lacks null"),
+        ("    null: 0\n", "    null: high\n", 21, "`claims[1].null` must be a number"),
+        ("    control: shuffled\n", "", 15, "needs a `control`, or the reason"),
+        ("    scale: smaller\n", "    scale: smaller\n    set: later\n", 28, "`claims[1].set`"),
+        ("effect: [0.8, 0.9]", "effect: [0.9, 0.8]", 19, "[lowest, highest]"),
+        ("effect: [0.8, 0.9]", "effect: [0.8]", 19, "[lowest, highest]"),
+        ("effect: [0.8, 0.9], ", "", 19, "nothing is comparable without the authors' `effect`"),
+        ("- id: C2", "- id: C1", 28, "same id"),
+        ("    not_tested: It needs people.\n", "", 28, "either a `metric`"),
         ("shuffled: its null", "r: its null", 7, "'r' stands here for the second time, after line 7"),
-        ("    null: 0\n", "    null: 0\n    null: 1\n", 16, "'null' stands here for the second time"),
-        ("    statement: Humans agree.\n", "    statement: [Humans, agree]\n", 25, "must be text"),
+        ("    null: 0\n", "    null: 0\n    null: 1\n", 22, "'null' stands here for the second time"),
+        ("      model: smollm2-135m", "      model: gemma3-270m", 12, "not among this reproduction's models"),
+        ("verdicts: {C1: holds}", "verdicts: {C3: holds}", 13, "there is no claim C3"),
+        ("verdicts: {C1: holds}", "verdicts: {C2: not tested}", 11, "{C1} stands for a claim's number; give that"),
+        ("verdicts: {C1: holds}", "verdicts: {C1: proven}", 13, "'proven' is none of holds, "),
+        ("    statement: Humans agree.\n", "    statement: [Humans, agree]\n", 31, "must be text"),
     ],
 )
 def test_faults_are_named_with_their_line(path, before, after, line, problem):

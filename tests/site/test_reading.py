@@ -49,7 +49,9 @@ def test_from_the_list_to_a_figure(site, reader, size):
     expect(first).to_have_text("On the fairness of coins")
     page.get_by_role("link", name=COINS).click()
     expect(page.locator("h1")).to_contain_text(COINS)
-    page.locator(".claim-figure a").first.click()
+    claim = page.locator("#claim-C1")
+    claim.locator("summary").click()
+    claim.locator("dd a[href^='#figure']").click()
     expect(page.locator("figure:target img:visible")).to_be_in_viewport()
 
 
@@ -283,7 +285,7 @@ def test_results_are_narrowed_and_kept_in_the_address(site, reader, size):
 @SIZES
 def test_figures_follow_the_palette(site, reader, size):
     page = reader(site, size, color_scheme="light").open(site.url("papers/2501.00002"))
-    figure = page.locator("#figures ~ .figures .figure").first
+    figure = page.locator(".found ~ .figures .figure").first
     expect(figure.locator("img:visible")).to_have_attribute("src", re.compile(r"light\.png$"))
 
     page.locator("label[title$='Switch to light']").click()

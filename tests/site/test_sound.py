@@ -15,6 +15,7 @@ PAGES = (
     "results",
     "papers/2501.00002",
     f"papers/{mini_site.HOSTILE}",
+    f"notebooks/{mini_site.HOSTILE_NAME}/smollm2-135m.full",
     f"explore/{mini_site.NAME}/head_map",
     f"explore/{mini_site.HOSTILE_NAME}/head_map",
     f"explore/{mini_site.NAME}/features",

@@ -19,6 +19,7 @@
       await navigator.clipboard.writeText(source.textContent);
       return true;
     } catch {
+      source.closest("details")?.setAttribute("open", ""); // what is folded away cannot be selected
       getSelection().selectAllChildren(source);
       return document.execCommand("copy");
     }

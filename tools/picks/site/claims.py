@@ -10,9 +10,7 @@ from markupsafe import Markup
 from picks.site import plots
 from picks.site.plots import Axis
 from picks.site.results import Figure, Finding, Reproduced, Run
-from reproductions.common import stats
-from reproductions.common.claims import ABOVE, WITHIN
-from reproductions.common.verdicts import AGAINST, CANNOT_TELL, HOLDS, NOT_SEEN, NOT_TESTED, OPPOSITE, WEAKER
+from reproductions.common.verdicts import AGAINST, CANNOT_TELL, HOLDS, NOT_SEEN, NOT_TESTED, OPPOSITE, WEAKER, oriented
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,7 @@ def _untested(finding: Finding) -> str:
 
 def _undecided(finding: Finding, against: str) -> str:
     """Why nothing can be told: the interval spans the edge, the control is to blame, or a negative lacks support."""
-    claim, (low, high) = finding.claim, finding.judgement.interval or stats.UNKNOWN
-    if claim.direction == WITHIN or low <= claim.edge <= high:
-        return f"spans {claim.edge:g}"
-    claimed = low > claim.edge if claim.direction == ABOVE else high < claim.edge
-    return "the control does it too" if claimed else f"{against}, unconfirmed"
+    low, high = oriented(finding.claim, finding.judgement.interval)
+    if low > 0:
+        return "the control does it too"
+    return f"{against}, unconfirmed" if high < 0 else f"spans {finding.claim.edge:g}"

@@ -88,7 +88,7 @@ def drawing(finding: Finding, axis: Axis, *, thin: bool) -> Markup:
 def in_words(finding: Finding) -> str:
     """What a drawing shows."""
     judged, claim = finding.judgement, finding.claim
-    parts = [f"{value(judged)} {interval(judged)} {finding.unit}".replace("  ", " "), f"must be {claim.sought}"]
+    parts = [" ".join(filter(None, (value(judged), interval(judged), finding.unit))), f"must be {claim.sought}"]
     if judged.control is not None:
         parts.append(f"control {number(judged.control)}")
     if claim.paper.effect and claim.paper.comparable:
