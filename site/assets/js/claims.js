@@ -5,7 +5,7 @@
 Page.ready(() => {
   const claims = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".claim")]);
   const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll(".tally")]);
-  const count = document.getElementById("claims-count");
+  const count = /** @type {HTMLElement} */ (document.getElementById("claims-count"));
   if (!claims.length || !count) return;
 
   /** Show the claims of facts with one verdict; an empty one shows all. @param {string} verdict */

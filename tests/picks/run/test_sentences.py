@@ -31,7 +31,7 @@ def judged(claims: Claims, heads: tuple[float, ...] = HEADS) -> tuple[Judgement,
 def test_numbers_come_from_the_record(claims: Claims) -> None:
     [sentence] = said(FILE, claims, {"smollm2-135m": judged(claims)})
     assert sentence.text == "On this small model the coin falls heads more often than tails (0.88 [0.77, 0.98])."
-    assert (sentence.model, sentence.claims) == ("smollm2-135m", ("C1",))
+    assert (sentence.model, sentence.verdicts) == ("smollm2-135m", {"C1": "holds"})
 
 
 def test_a_minus_is_a_minus(claims: Claims) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import zipfile
 from html import unescape
 from pathlib import Path
 
+import jsonschema
 import pytest
 from lxml import html as lxml_html
 
@@ -15,6 +17,7 @@ from picks.site.addresses import slug
 from picks.site.build import build, pack, write_pages
 from picks.site.generate import generate
 from reproductions.common.errors import UserError
+from reproductions.common.explorers import KINDS
 from reproductions.common.verdicts import VERDICTS
 from tests.fixtures import built_site, mini_site
 from tests.fixtures.mini_site import ATTACK, HOSTILE, HOSTILE_NAME, NAME
@@ -234,16 +237,44 @@ def test_every_verdict_has_its_colours(html: Path) -> None:
 
 
 def test_results_show_each_claim_once_for_each_model(html: Path) -> None:
-    rows = _page(html, "results").xpath("//table[@id='results']//tr[@data-verdict][@data-paper='2501.00002']")
-    shown = [(row.xpath("td[1]/a")[0].text, row.get("data-model"), row.get("data-verdict")) for row in rows]
-    small, large = "smollm2-135m", "gemma3-270m"
+    rows = _page(html, "results").xpath("//table[@id='results']//tr[@data-verdicts][@data-paper='2501.00002']")
+    shown = [(row.xpath("td[1]/a")[0].text, *map(_text, row.xpath("td[@data-model]/*[1]"))) for row in rows]
     assert shown == [
-        *(("C1", small, "holds"), ("C6", small, "holds"), ("C2", small, "not tested")),
-        *(("C4", small, "opposite"), ("C5", small, "")),
-        *(("C1", large, "cannot tell"), ("C6", large, "cannot tell"), ("C2", large, "not tested")),
-        *(("C4", large, "cannot tell"), ("C5", large, "")),
-        *(("C3", small, "holds"), ("C3", large, "holds")),
+        *(("C1", "holds", "cannot tell"), ("C6", "holds", "cannot tell"), ("C2", "not tested", "not tested")),
+        *(("C4", "opposite", "cannot tell"), ("C5", "follows from the settings", "follows from the settings")),
+        ("C3", "holds", "holds"),
     ]
+    differing = [row.xpath("td[1]/a")[0].text for row in rows if row.get("data-differs") is not None]
+    assert differing == ["C1", "C6", "C4"]
+
+
+def test_findings_are_sentences_that_lead_to_their_claims(html: Path) -> None:
+    page = _page(html, "findings")
+    [finding] = page.xpath("//section[@class='finding'][.//a[contains(@href, '2501.00002')]]//li")
+    assert _text(finding).startswith("On this small model coins fall heads, 0.90 [0.85, 0.95] of the time.")
+    assert finding.xpath(".//a/@href") == ["../papers/2501.00002/#claim-C1"]
+    assert _text(finding.xpath(".//a")[0]) == "C1 holds"
+
+
+def test_results_are_a_table_and_json_that_fits_its_schema(html: Path) -> None:
+    content = json.loads((html / "results.json").read_text(encoding="utf8"))
+    jsonschema.validate(content, json.loads((html / "results.schema.json").read_text(encoding="utf8")))
+    with (html / "results.csv").open(encoding="utf8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(content["results"])
+    first = next(row for row in rows if row["paper"] == "2501.00002")
+    assert (first["claim"], first["unit"], first["value"], first["verdict"]) == (
+        "C1",
+        "share, mean over tosses",
+        "0.9",
+        "holds",
+    )
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@"))]
+
+
+def test_the_schemas_of_explorers_are_published(html: Path) -> None:
+    for kind in KINDS:
+        assert json.loads((html / "schemas" / f"{kind}.json").read_text(encoding="utf8"))["type"] == "object"
 
 
 def test_an_edition_stands_together_at_the_top_of_the_home_page(html: Path) -> None:

@@ -20,11 +20,11 @@ Fullest = Mapping[str, Sequence[Judgement]]  # by model, what its fullest record
 
 @dataclass(frozen=True)
 class Said:
-    """A sentence with its numbers, the model that it is about, and the claims that it rests on."""
+    """A sentence with its numbers, the model that it is about, and the verdicts that it rests on, by claim."""
 
     text: str
     model: str
-    claims: tuple[str, ...]
+    verdicts: Mapping[str, str]
 
 
 def sentences(reproduction: Reproduction) -> tuple[Said, ...]:
@@ -57,7 +57,7 @@ def _said(file: Path, index: int, sentence: Sentence, fullest: Fullest) -> Said:
             raise _error(file, index, name, f"{what} {recorded}; write the sentence anew")
     numbers = {name: " ".join(with_interval(own.value, own.interval)).strip() for name, own in found.items()}
     minus = {name: number.replace("-", "−") for name, number in numbers.items()}
-    return Said(sentence.filled(minus), sentence.model, tuple(sentence.verdicts))
+    return Said(sentence.filled(minus), sentence.model, sentence.verdicts)
 
 
 def _error(file: Path, index: int, claim: str, what: str) -> UserError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -16,6 +18,7 @@ from picks.site.markup import plain
 from picks.site.results import Finding, Run
 
 RESULTS_SCHEMA = 2
+RESULTS_SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
 
 
 def picks_script(library: Library, addresses: Addresses) -> bytes:
@@ -39,20 +42,49 @@ def results_json(library: Library, addresses: Addresses) -> bytes:
     return dumped({"schema": RESULTS_SCHEMA, "results": results})
 
 
+COLUMNS = (
+    *("paper", "reproduction", "claim", "kind", "fact", "model", "profile", "measured", "unit", "value", "low", "high"),
+    *("n", "null", "sought", "control", "verdict", "reason", "signature", "url"),
+)
+
+
+def results_csv(library: Library, addresses: Addresses) -> bytes:
+    """The same in a table: a row for each claim, model and profile."""
+    rows = [
+        _row(_result(pick.paper, run, finding, addresses))
+        for pick, reproduced in library.reproduced
+        for run in reproduced.runs
+        for finding in run.findings
+    ]
+    return _csv([COLUMNS, *rows])
+
+
+def _row(result: dict[str, Any]) -> list[Any]:
+    claim, (low, high) = result["claim"], result["interval"] or (None, None)
+    own = {"claim": claim["id"], "kind": claim["kind"], "fact": claim["fact"], "null": claim["null"]}
+    flat = result | own | {"low": low, "high": high}
+    return [flat[column] for column in COLUMNS]
+
+
 def units_csv(finding: Finding) -> bytes:
     """The values that a claim's number is made of, one a row; `against` where they are subtracted."""
     metric = finding.metric
     assert metric is not None
-    rows = [("unit", "side", finding.unit)]
-    for side, values in (("value", metric.units), ("against", metric.against)):
-        rows += [(str(place), side, f"{number:.5g}") for place, number in enumerate(values, 1)]
-    return "".join(",".join(map(_cell, row)) + "\n" for row in rows).encode()
+    sides = (("value", metric.units), ("against", metric.against))
+    rows = [(place, side, f"{number:.5g}") for side, values in sides for place, number in enumerate(values, 1)]
+    return _csv([("unit", "side", finding.unit), *rows])
 
 
-def _cell(text: str) -> str:
-    """A cell of CSV that no spreadsheet takes for a formula."""
-    plain_text = f"'{text}" if text[:1] in "=+@" else text
-    return f'"{plain_text.replace(chr(34), chr(34) * 2)}"' if set(plain_text) & set(',"\n') else plain_text
+def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Comma-separated values; no text of others becomes a formula in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_tame(cell) for cell in row] for row in rows)
+    return text.getvalue().encode("utf8", "replace")
+
+
+def _tame(cell: Any) -> Any:
+    return f"'{plain(cell)}" if isinstance(cell, str) and cell[:1] in "=+@\t\r" and cell else cell
 
 
 def dumped(content: Any) -> bytes:

@@ -19,6 +19,7 @@ from picks.site.pages import File
 from picks.site.results import Run
 from picks.site.settings import load_settings
 from picks.site.studio import Studio, picture_path, units_path
+from reproductions.common.explorers import KINDS, SCHEMAS
 
 ROBOTS = "User-agent: *\nAllow: /\nSitemap: {site}sitemap.xml\n"
 MOVED = """\
@@ -62,6 +63,9 @@ def _exports(studio: Studio) -> Iterator[File]:
     yield "papers.json", _export("json", library.picks.values())
     yield "papers.schema.json", PAPERS_SCHEMA.read_bytes()
     yield "results.json", data.results_json(library, studio.addresses)
+    yield "results.csv", data.results_csv(library, studio.addresses)
+    yield "results.schema.json", data.RESULTS_SCHEMA_FILE.read_bytes()
+    yield from ((f"schemas/{kind}.json", (SCHEMAS / f"{kind}.json").read_bytes()) for kind in KINDS)
     yield "assets/data/picks.js", data.picks_script(library, studio.addresses)
     yield "robots.txt", ROBOTS.format(site=studio.settings.url).encode()
     for tag in library.by_tag():

@@ -14,6 +14,7 @@ from picks.site.addresses import paper_page, slug
 from picks.site.collection import Group, Pick
 from picks.site.explorers import STYLES, explorers_of
 from picks.site.markup import front_matter
+from picks.site.matrix import sheets
 from picks.site.metadata import citation_tags, structured_data
 from picks.site.panel import executed_page, panel
 from picks.site.studio import Studio
@@ -22,6 +23,7 @@ from reproductions.common.verdicts import VERDICTS
 WIDE = ["navigation", "toc"]  # pages without sidebars
 UNSEARCHED = {"exclude": True}
 CLAIM_SCRIPTS = ["assets/js/claims.js"]
+RESULTS_SCRIPTS = ["assets/js/results.js"]
 
 File = tuple[str, bytes]
 
@@ -99,18 +101,22 @@ def rules(studio: Studio) -> Iterator[File]:
 
 
 def results(studio: Studio) -> Iterator[File]:
-    """Every claim of every reproduction."""
+    """Every claim of every reproduction, model beside model; and what was found in sentences."""
     reproductions = studio.library.reproduced
     runs = [run for _, reproduced in reproductions for run in reproduced.best_by_model]
     given = {finding.verdict for run in runs for finding in run.findings}
+    meta = {"title": "Results", "hide": WIDE, "search": UNSEARCHED, "scripts": RESULTS_SCRIPTS}
     yield studio.page(
         "results.md",
         "results.md.j2",
-        meta={"title": "Results", "hide": WIDE, "search": UNSEARCHED},
+        meta=meta,
         reproductions=reproductions,
+        sheets=sheets(reproductions),
         models={run.model: run.model_name for run in runs},
         verdicts=[verdict for verdict in VERDICTS if verdict in given],
     )
+    meta = {"title": "Findings", "hide": WIDE}
+    yield studio.page("findings.md", "findings.md.j2", meta=meta, reproductions=reproductions)
 
 
 def executed(studio: Studio) -> Iterator[File]:

@@ -16,6 +16,7 @@ from picks.site.collection import Library
 from picks.site.drawings import clean_svg, svg_size
 from picks.site.formats import FILTERS
 from picks.site.images import clean_png, size
+from picks.site.matrix import rank
 from picks.site.results import Figure, Finding, Run
 from picks.site.settings import Settings
 
@@ -106,6 +107,7 @@ def _environment(root: Path) -> Environment:
         environment.filters |= FILTERS | {
             "slug": slug,
             "why": why,
+            "rank": rank,
             "page": paper_page,
             "https": markup.https,
             "verbatim": markup.verbatim,
