@@ -75,8 +75,7 @@ class Atlas:
     @property
     def dictionaries(self) -> dict[str, Dictionary]:
         """By site."""
-        windows = [each.window for each in self.matched]
-        return {each.site: each for window in windows for each in (*window.modules, window.after)}
+        return {each.site: each for matched in self.matched for each in matched.window.dictionaries}
 
     @property
     def typical(self) -> dict[str, Tensor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,9 +15,8 @@ from reproductions.common.explorers import active, weighted
 from reproductions.common.model import Model
 from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.graphs import Edge, Node
-from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.readings import Readings
-from reproductions.feature_flow.taxonomy import STATES
+from reproductions.feature_flow.taxonomy import STATES, Thresholds
 
 SEEDS = 50  # features offered first, a window
 CONTEXTS, BEFORE, BEHIND = 3, 8, 2  # contexts of a feature, and tokens on either side of its largest activation
@@ -40,7 +40,7 @@ class WindowCards:
     readings: Readings
     seeds: Sequence[Node]
 
-    def to_json(self, chance: Mapping[str, float]) -> dict[str, Any]:
+    def to_json(self, chance: Thresholds) -> dict[str, Any]:
         """The window as the site draws it, with the cosine below which edges from each module are noise.
 
         Nodes are the seeds, their predecessors in all three places, near or not, and what else comes of these.
@@ -64,28 +64,30 @@ class WindowCards:
         """The first tokens that each node promotes."""
         return {node: ", ".join(up[:3]) for node, (up, _) in zip(nodes, self._projected(nodes), strict=True)}
 
-    def _places(self, chance: Mapping[str, float]) -> list[dict[str, Any]]:
+    def _places(self, chance: Thresholds) -> list[dict[str, Any]]:
         layer = self.matched.window.layer
-        before, attention, mlp = (chance[module] for module in ("residual", "attention", "mlp"))
+        before, mlp, attention, after = self._names.values()
         return [
             {
-                "name": f"R{layer - 1}",
+                "name": before,
                 "title": f"residual stream after layer {layer - 1}",
                 "column": 0,
-                "chance": before,
+                "chance": chance.residual,
             },
-            {"name": f"A{layer}", "title": f"attention of layer {layer}", "column": 1, "chance": attention},
-            {"name": f"M{layer}", "title": f"MLP of layer {layer}", "column": 1, "chance": mlp},
-            {"name": f"R{layer}", "title": f"residual stream after layer {layer}", "column": 2},
+            {"name": attention, "title": f"attention of layer {layer}", "column": 1, "chance": chance.attention},
+            {"name": mlp, "title": f"MLP of layer {layer}", "column": 1, "chance": chance.mlp},
+            {"name": after, "title": f"residual stream after layer {layer}", "column": 2},
         ]
 
-    def _short(self, site: str) -> str:
-        residual, mlp, attention, after = self.matched.window.sites
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """What each site is called."""
         layer = self.matched.window.layer
-        return {residual: f"R{layer - 1}", mlp: f"M{layer}", attention: f"A{layer}", after: f"R{layer}"}[site]
+        names = f"R{layer - 1}", f"M{layer}", f"A{layer}", f"R{layer}"
+        return dict(zip(self.matched.window.sites, names, strict=True))
 
     def _id(self, node: Node) -> str:
-        return f"{self._short(node.site)}/{node.latent}"
+        return f"{self._names[node.site]}/{node.latent}"
 
     def _edges(self) -> list[Edge]:
         """Into each seed, all three; out of its predecessors, the best of those above the thresholds."""
@@ -97,9 +99,9 @@ class WindowCards:
         return [once[ends] for ends in sorted(once)]
 
     def _into(self, seed: Node) -> Iterable[Edge]:
-        for module, site in zip(MODULES, self.matched.window.sites, strict=False):
-            found = getattr(self.matched.cosine, module)
-            yield Edge(Node(site, int(found.source[seed.latent])), seed, round(found.best[seed.latent].item(), 6))
+        for module, found in zip(self.matched.window.modules, self.matched.cosine, strict=True):
+            source = Node(module.site, int(found.source[seed.latent]))
+            yield Edge(source, seed, round(found.best[seed.latent].item(), 6))
 
     def _nodes(self, nodes: Sequence[Node]) -> Iterable[dict[str, Any]]:
         rates = {site: self.readings.rates(site) for site in self.matched.window.sites}
@@ -109,7 +111,7 @@ class WindowCards:
             texts = [self._context(node, *place) for place in self._peaks(node)]
             yield {
                 "name": self._id(node),
-                "place": self._short(node.site),
+                "place": self._names[node.site],
                 "kind": STATES[states[node.latent]] if behind else None,
                 "facts": [active(rates[node.site][node.latent].item())],
                 "parts": [
@@ -121,7 +123,7 @@ class WindowCards:
     @torch.no_grad()
     def _projected(self, nodes: Sequence[Node]) -> Iterable[tuple[list[str], list[str]]]:
         """The tokens that each node's direction promotes most, and suppresses most."""
-        dictionaries = {each.site: each for each in (*self.matched.window.modules, self.matched.window.after)}
+        dictionaries = {each.site: each for each in self.matched.window.dictionaries}
         for start in range(0, len(nodes), NODES_AT_ONCE):
             part = nodes[start : start + NODES_AT_ONCE]
             rows = torch.stack([dictionaries[node.site].directions[node.latent] for node in part])
@@ -144,8 +146,8 @@ class WindowCards:
 
 def flow_graph(windows: Sequence[WindowCards]) -> dict[str, Any]:
     """All windows, with the cosine below which an edge is noise in every one of them."""
-    thresholds = [each.matched.thresholds for each in windows]
-    chance = {module: round(max(getattr(each, module) for each in thresholds), 3) for module in MODULES}
+    by_module = zip(*(each.matched.thresholds for each in windows), strict=True)
+    chance = Thresholds(*(round(max(thresholds), 3) for thresholds in by_module))
     return {
         "title": "Flow graph",
         "about": "Where a feature comes from and where it goes. Choose one to see which features of earlier layers "

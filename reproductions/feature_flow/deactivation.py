@@ -13,7 +13,7 @@ points its way has gone, and a target that comes down can stay.
 R_{L-1} passes to attention, MLP and the skip path alike, A_L to the MLP and R_L, M_L to R_L alone. As what came before
 the token is not touched, its keys and values are computed once, and an intervention costs one token in one layer.
 
-Shapes: n interventions, three modules in the order of `matching.MODULES`, m latents a module, d = d_model.
+Shapes: n interventions, three modules in the order of `method.MODULES`, m latents a module, d = d_model.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from reproductions.common.hooks import Hooked
 from reproductions.common.model import Model
 from reproductions.common.progress import counting
 from reproductions.feature_flow.groups import Cases, Sample, active
-from reproductions.feature_flow.method import MODULES, NONE, Predecessors
-from reproductions.feature_flow.windows import AFTER, Window
+from reproductions.feature_flow.method import AFTER, MODULES, NONE, Place, Predecessors
+from reproductions.feature_flow.windows import Window
 
 AT_ONCE = 1024  # interventions in one pass
 FACTORS = (-2.0, -1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of the rescaling sweep; 1 changes nothing
@@ -70,9 +70,9 @@ class Interventions:
         """Some of them: by a mask [n] or by numbers."""
         return Interventions(self.cases.select(rows), self.latents[rows], self.activations[rows], self.factor[rows])
 
-    def only(self, module: str) -> Interventions:
+    def only(self, module: Place) -> Interventions:
         """The same with the latents of one module alone."""
-        others = torch.tensor([name != module for name in MODULES])[None, :, None]
+        others = torch.tensor([other != module for other in MODULES])[None, :, None]
         return replace(self, latents=self.latents.masked_fill(others, NONE))
 
     def where(self, rows: Tensor) -> Interventions:
@@ -95,8 +95,7 @@ class Interventions:
 
 def removal(found: Sample, cases: Cases, predecessors: Predecessors) -> Interventions:
     """Remove all the predecessors that are active at the token: the first of each module, or as many as are given."""
-    targets = cases.target
-    latents = torch.stack([getattr(predecessors, module).indices.cpu()[targets] for module in MODULES], dim=1)
+    latents = torch.stack([matches.indices.cpu()[cases.target] for matches in predecessors], dim=1)
     return _removed(found, cases, latents)
 
 
@@ -229,8 +228,8 @@ def ceiling(rerun: Rerun, cases: Cases) -> Outcome:
 def _one_by_one(found: Sample, tokens: Tensor) -> Interventions:
     """One removal for each latent that is active at one of the tokens; their targets mean nothing."""
     token, module, latent = [], [], []
-    for number, name in enumerate(MODULES):
-        place, indices = (found.codes[name][tokens] > 0).nonzero(as_tuple=True)
+    for number, own in enumerate(MODULES):
+        place, indices = (found.codes[own][tokens] > 0).nonzero(as_tuple=True)
         token.append(tokens[place])
         module.append(torch.full_like(place, number))
         latent.append(indices)

@@ -26,9 +26,6 @@ from reproductions.feature_flow.deactivation import (
     sweep,
 )
 from reproductions.feature_flow.groups import (
-    ATT,
-    MLP,
-    RES,
     Cases,
     Sample,
     active_cases,
@@ -37,6 +34,7 @@ from reproductions.feature_flow.groups import (
 )
 from reproductions.feature_flow.method import (
     MODULES,
+    Place,
     Predecessors,
     directions,
     hungarian,
@@ -71,7 +69,7 @@ SLUGS = {  # of methods, in the names of metrics
     RANDOM: "random",
 }
 BEST, EVERYTHING = "best of all", "everything"
-SINGLE = (RES, MLP, ATT)  # groups of one predecessor
+SINGLE = [module.bit for module in MODULES]  # groups of one predecessor
 
 COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP, SHUFFLED_MAP = (
     "cosine",
@@ -99,20 +97,18 @@ class Matched:
     @classmethod
     def of(cls, window: Window, rate: float = RATE, seed: int = 0) -> Matched:
         """Match without data."""
-        targets, sources = directions(window.after.directions), window.sources
-        null = Null.of(targets, sources, seed=seed)
-        return cls(window, predecessors(targets, sources, K), null, null.thresholds(rate))
+        null = Null.of(window.targets, window.sources, seed=seed)
+        return cls(window, predecessors(window.targets, window.sources, K), null, null.thresholds(rate))
 
     @cached_property
     def permuted(self) -> Predecessors:
         """Matches one to one."""
-        targets, sources = directions(self.window.after.directions), self.window.sources
-        return Predecessors(*(hungarian(targets, getattr(sources, module)) for module in MODULES))
+        return Predecessors(*(hungarian(self.window.targets, rows) for rows in self.window.sources))
 
     @property
-    def scores(self) -> dict[str, Tensor]:
+    def scores(self) -> dict[Place, Tensor]:
         """s^(P) of each latent of R_L, by module: [n]."""
-        return {module: getattr(self.cosine, module).best.cpu() for module in MODULES}
+        return {module: self.cosine[module].best.cpu() for module in MODULES}
 
     @property
     def states(self) -> Tensor:
@@ -123,7 +119,7 @@ class Matched:
     def graph(self) -> graphs.Window:
         """The edges above the thresholds."""
         residual, mlp, attention, after = self.window.sites
-        step = graphs.Step(residual, attention, mlp, after, first(self.cosine), self.thresholds)
+        step = graphs.Step(residual, attention, mlp, after, self.cosine.first(), self.thresholds)
         return graphs.Window((step,))
 
 
@@ -140,18 +136,13 @@ def chosen_layers(model: str, wanted: Sequence[int]) -> list[int]:
     return sorted(set(wanted))
 
 
-def exchanged(scores: Mapping[str, Tensor], rates: Tensor, seed: int = 0) -> dict[str, Tensor]:
+def exchanged(scores: Mapping[Place, Tensor], rates: Tensor, seed: int = 0) -> dict[Place, Tensor]:
     """A control: every latent [n] has the scores of another that fires about as often."""
     generator = torch.Generator().manual_seed(seed)
     order = rates.argsort(stable=True)
     shuffled = (torch.arange(len(order)) // ALIKE + torch.rand(len(order), generator=generator)).argsort()
     source = torch.empty_like(order).scatter_(0, order, order[shuffled])
     return {module: own[source] for module, own in scores.items()}
-
-
-def first(found: Predecessors, k: int = 1) -> Predecessors:
-    """The k best of each."""
-    return Predecessors(*(getattr(found, module).first(k) for module in MODULES))
 
 
 # Transition maps
@@ -222,7 +213,7 @@ class Trial:
 
     def grouped_by(self, found: Predecessors) -> Cases:
         """The cases, grouped by other matches."""
-        return active_cases(self.found, first(found))
+        return active_cases(self.found, found.first())
 
 
 def trials(
@@ -232,9 +223,9 @@ def trials(
     generator = torch.Generator().manual_seed(seed)
     found = []
     for each, read, drawn in zip(matched, readings, samples, strict=True):
-        rates = {module: read.rates(getattr(each.window, module).site) for module in MODULES}
+        rates = [read.rates(module.site) for module in each.window.modules]
         strangers = random_predecessors(each.cosine, rates, generator)
-        groups = active_cases(drawn, first(each.cosine)), active_cases(drawn, strangers)
+        groups = active_cases(drawn, each.cosine.first()), active_cases(drawn, strangers)
         found.append(Trial(seed, each, drawn, *groups))
     return found
 
@@ -284,17 +275,17 @@ def _searched(rerun: Rerun, cases: Cases, tokens: int, generator: torch.Generato
     return {BEST: best.spread(single, len(cases)), EVERYTHING: whole.spread(few, len(cases))}
 
 
-def alone(method: str, module: str) -> str:
+def alone(method: str, module: Place) -> str:
     """What the outcome is called when a method's latent of one module is removed and no other."""
-    return f"{method}, {module} alone"
+    return f"{method}, {module.label} alone"
 
 
 def removals(trial: Trial, cases: Cases, readings: Readings, generator: torch.Generator) -> dict[str, Interventions]:
     """The interventions of each method."""
     found, cosine = trial.found, trial.matched.cosine
-    drawn = Predecessors(*(random_of(getattr(cosine, module), generator) for module in MODULES))
+    drawn = Predecessors(*(random_of(matches, generator) for matches in cosine))
     methods = {
-        TOP_1: removal(found, cases, first(cosine)),
+        TOP_1: removal(found, cases, cosine.first()),
         TOP_5: removal(found, cases, cosine),
         ONE_OF_5: removal(found, cases, drawn),
         PERMUTED: removal(found, cases, trial.matched.permuted),
@@ -307,6 +298,6 @@ def rescaled(
     model: Model, trial: Trial, cases: Cases, most: int, factors: Sequence[float] = FACTORS
 ) -> dict[float, Tensor]:
     """z_new / z_old of up to so many cases with one predecessor or more, for each factor that multiplies those."""
-    own = removal(trial.found, cases, first(trial.matched.cosine))
+    own = removal(trial.found, cases, trial.matched.cosine.first())
     chosen = own.any.nonzero()[:, 0][:most]
     return sweep(Rerun(model, trial.matched.window, trial.found), own.select(chosen), factors)

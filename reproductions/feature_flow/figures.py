@@ -21,11 +21,10 @@ from reproductions.feature_flow.findings import EXPLAINED
 from reproductions.feature_flow.graphs import FlowGraph, Node
 from reproductions.feature_flow.groups import GROUPS, Cases
 from reproductions.feature_flow.groups import shares as group_shares
-from reproductions.feature_flow.method import MODULES
+from reproductions.feature_flow.method import MODULES, Place
 from reproductions.feature_flow.taxonomy import STATES
 from reproductions.feature_flow.windows import window_sites
 
-TITLES = dict(zip(MODULES, ("residual stream before", "MLP", "attention"), strict=True))
 BINS = [number / 50 for number in range(51)]
 MARKERS = ("o", "s", "^", "v", "D")
 FIELDS = {"behaviour": ("o", -0.2), "coherence": ("s", 0.0), "amplified": ("D", 0.2)}
@@ -41,7 +40,7 @@ def scores(matched: Sequence[Matched]) -> Figure:
             _scores(axes, each, module)
         row[0].set_ylabel(f"latents, layer {each.window.layer}")
     for axes, module in zip(panels[0], MODULES, strict=True):
-        axes.set_title(TITLES[module])
+        axes.set_title(module.label)
     for axes in panels[-1]:
         axes.set_xlabel("best cosine")
     panels[0][-1].legend(fontsize="small")
@@ -49,12 +48,12 @@ def scores(matched: Sequence[Matched]) -> Figure:
     return figure
 
 
-def _scores(axes: Axes, matched: Matched, module: str) -> None:
+def _scores(axes: Axes, matched: Matched, module: Place) -> None:
     null = matched.null.scores(module).cpu().numpy()
     weights = np.full(len(null), 1 / len(matched.null.drawn))
-    axes.hist(getattr(matched.cosine, module).best.cpu().numpy(), BINS, color=CATEGORICAL[0], label="latents")
+    axes.hist(matched.cosine[module].best.cpu().numpy(), BINS, color=CATEGORICAL[0], label="latents")
     axes.hist(null, BINS, weights=weights, histtype="step", color=CATEGORICAL[1], label="by chance")
-    axes.axvline(getattr(matched.thresholds, module), linestyle="--", color=plt.rcParams["text.color"], linewidth=1)
+    axes.axvline(matched.thresholds[module], linestyle="--", color=plt.rcParams["text.color"], linewidth=1)
     axes.set_yticks([])
 
 

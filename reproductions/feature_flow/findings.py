@@ -37,14 +37,14 @@ from reproductions.feature_flow.experiments import (
     alone,
     exchanged,
 )
-from reproductions.feature_flow.groups import ATT, GROUPS, MLP, PROSE, RES, TECHNICAL, Cases
-from reproductions.feature_flow.method import MODULES
+from reproductions.feature_flow.groups import GROUPS, PROSE, TECHNICAL, Cases
+from reproductions.feature_flow.method import ATTENTION, MLP, MODULES, RESIDUAL, Place
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.taxonomy import STATES, UNEXPLAINED, SeedLevel, classify
 from reproductions.feature_flow.transitions import OWN
 
-BITS = dict(zip(MODULES, (RES, MLP, ATT), strict=True))
-NEW = (MLP, ATT, MLP | ATT)  # groups without a residual predecessor
+WITH_MLP = (MLP.bit, MLP.bit | ATTENTION.bit)  # groups with a predecessor in the MLP, but none in the residual stream
+NEW = (*WITH_MLP, ATTENTION.bit)  # groups without a residual predecessor
 
 Part = TypeVar("Part", Trial, Removed)  # what one window says of the texts that a seed drew
 
@@ -94,7 +94,7 @@ def _share(metric: str, which: Tensor) -> Metric:
 
 # Experiment 1: claims C1 and C10
 
-Scores = Mapping[Matched, Mapping[str, Tensor]]  # of each window's latents, by module
+Scores = Mapping[Matched, Mapping[Place, Tensor]]  # of each window's latents, by module
 
 
 def group_metrics(trials: Sequence[Trial], readings: Mapping[Matched, Readings]) -> list[Metric]:
@@ -110,27 +110,26 @@ def group_metrics(trials: Sequence[Trial], readings: Mapping[Matched, Readings])
         separation("separation", trials, own),
         separation("separation_exchanged", trials, strange),
         separation("separation_known", trials, known),
-        *(separation(f"separation_{module}", trials, own, (module,)) for module in MODULES),
-        separation("separation_mlp_alone", trials, own, MODULES[2:], (MLP, MLP | ATT)),
-        separation("separation_mlp_alone_exchanged", trials, strange, MODULES[2:], (MLP, MLP | ATT)),
+        *(separation(f"separation_{module.key}", trials, own, [module]) for module in MODULES),
+        separation("separation_mlp_alone", trials, own, [ATTENTION], WITH_MLP),
+        separation("separation_mlp_alone_exchanged", trials, strange, [ATTENTION], WITH_MLP),
         over_texts("active_predecessor", trials, partial(_explained, lambda trial: trial.cases)),
         over_texts("active_predecessor_random", trials, partial(_explained, lambda trial: trial.at_random)),
         over_texts("active_predecessor_over_random", trials, _explained_gain),
     ]
 
 
-def _together(matched: Matched, read: Readings) -> dict[str, Tensor]:
+def _together(matched: Matched, read: Readings) -> dict[Place, Tensor]:
     """Scores that do tell: how often each predecessor was active with its latent, on the texts that were learnt."""
-    sites = zip(MODULES, matched.window.modules, strict=True)
-    after = matched.window.after.site
-    return {m: read.together(after, each.site, getattr(matched.cosine, m).source) for m, each in sites}
+    after, sites = matched.window.after.site, zip(MODULES, matched.window.modules, strict=True)
+    return {module: read.together(after, each.site, matched.cosine[module].source) for module, each in sites}
 
 
 def separation(
     metric: str,
     trials: Sequence[Trial],
     scores: Scores,
-    modules: Sequence[str] = MODULES,
+    modules: Sequence[Place] = MODULES,
     groups: Sequence[int] = range(len(GROUPS)),
 ) -> Metric:
     """How probably a latent whose predecessor in a module is active has a higher score there than one without.
@@ -140,7 +139,7 @@ def separation(
     """
 
     def areas(trial: Trial) -> Tensor:
-        return torch.stack([_areas(trial, scores[trial.matched][m], BITS[m], groups) for m in modules]).nanmean(0)
+        return torch.stack([_areas(trial, scores[trial.matched][m], m.bit, groups) for m in modules]).nanmean(0)
 
     return over_texts(metric, trials, areas)
 
@@ -181,9 +180,8 @@ def group_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
 def _group_row(matched: Matched, trials: Sequence[Trial]) -> tuple[str, ...]:
     own = torch.cat([trial.cases.group for trial in trials])
     random = torch.cat([trial.at_random.group for trial in trials])
-    shares = (
-        torch.isin(each, torch.tensor(which)).double().mean() for which in ((RES,), NEW) for each in (own, random)
-    )
+    counted = [torch.tensor(groups) for groups in ([RESIDUAL.bit], NEW)]
+    shares = (torch.isin(each, groups).double().mean() for groups in counted for each in (own, random))
     return (f"layer {matched.window.layer}", *(f"{share:.3f}" for share in shares))
 
 
@@ -277,8 +275,8 @@ def _all_over_one(method: str, removed: Removed) -> Tensor:
 
 def _alone_over_combined(method: str, removed: Removed) -> Tensor:
     """How often removing the residual predecessor is enough: where it is the only one less where it is not, by text."""
-    only = removed.of(method).deactivated.masked_fill(removed.cases.group != RES, torch.nan)
-    one_of_several = removed.of(alone(method, MODULES[0])).deactivated
+    only = removed.of(method).deactivated.masked_fill(removed.cases.group != RESIDUAL.bit, torch.nan)
+    one_of_several = removed.of(alone(method, RESIDUAL)).deactivated
     return by_text(removed.text, only, removed.n_texts) - by_text(removed.text, one_of_several, removed.n_texts)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from reproductions.feature_flow.method import Matches, Predecessors
+from reproductions.feature_flow.method import ATTENTION, MLP, RESIDUAL, Matches, Predecessors
 from reproductions.feature_flow.taxonomy import Thresholds
 
 # The paper's cut-offs, for d = 2304 and 16k latents: those of appendix B.2, and that of table 5 for the MLP's latents.
@@ -58,29 +58,23 @@ class Step:
     @property
     def sizes(self) -> dict[str, int]:
         """How many latents each site has, in the order in which the layer goes through them."""
-        found = self.predecessors
-        return {
-            self.residual: found.residual.n_sources,
-            self.attention: found.attention.n_sources,
-            self.mlp: found.mlp.n_sources,
-            self.after: len(found.residual),
-        }
+        sizes = {site: matches.n_sources for site, matches, _ in self._sources}
+        return sizes | {self.after: len(self.predecessors.residual)}
 
     def edges(self) -> list[Edge]:
         """The first predecessor of each latent in each source, where its score is above the threshold."""
-        found, least = self.predecessors, self.thresholds
-        return [
-            *self._edges(self.residual, found.residual, least.residual),
-            *self._edges(self.attention, found.attention, least.attention),
-            *self._edges(self.mlp, found.mlp, least.mlp),
-        ]
-
-    def _edges(self, site: str, matches: Matches, least: float) -> list[Edge]:
         return [
             Edge(Node(site, source), Node(self.after, target), score)
+            for site, matches, least in self._sources
             for target, (source, score) in enumerate(zip(matches.source.tolist(), matches.best.tolist(), strict=True))
             if score > least  # which NaN, of a match that there is not, never is
         ]
+
+    @property
+    def _sources(self) -> list[tuple[str, Matches, float]]:
+        """Site, matches and threshold of each, in the order in which the layer goes through them."""
+        sites = {RESIDUAL: self.residual, ATTENTION: self.attention, MLP: self.mlp}
+        return [(site, self.predecessors[module], self.thresholds[module]) for module, site in sites.items()]
 
 
 @dataclass(frozen=True)

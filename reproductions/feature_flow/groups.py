@@ -5,7 +5,7 @@ same token or is not: eight groups, from "nowhere" to "RES & MLP & ATT". A laten
 changes from text to text.
 
 Shapes: n sampled tokens, c cases (a token and a latent of R_L that is active there), three modules in the order of
-`matching.MODULES`.
+`method.MODULES`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from reproductions.common.model import Model
 from reproductions.common.progress import working
 from reproductions.common.text import sequences
 from reproductions.common.workers import side_by_side
-from reproductions.feature_flow.method import MODULES, NONE, Matches, Predecessors
-from reproductions.feature_flow.windows import AFTER, Window
+from reproductions.feature_flow.method import AFTER, MODULES, NONE, Matches, Place, Predecessors
+from reproductions.feature_flow.windows import Window
 
 PROSE, TECHNICAL, DICTIONARY = "prose", "technical", "dictionary"
 KINDS = {
@@ -39,8 +39,9 @@ KINDS = {
 AT_ONCE = 6  # texts in one pass
 PER_TEXT = 5  # tokens sampled from each text, as in the paper
 NEAREST = 20  # a control is drawn from so many latents on either side, in the order of firing rates
-RES, MLP, ATT = (1 << bit for bit in range(3))  # a group is the sum of its active predecessors
-GROUPS = ("nowhere", "RES", "MLP", "RES & MLP", "ATT", "RES & ATT", "MLP & ATT", "RES & MLP & ATT")
+GROUPS = tuple(  # a group's number is the sum of the bits of its active predecessors
+    " & ".join(module.short for module in MODULES if number & module.bit) or "nowhere" for number in range(8)
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Sample:
     texts: Texts
     row: Tensor  # [n] which text
     position: Tensor  # [n]
-    codes: Mapping[str, Tensor]  # residual, mlp, attention, after: [n, latents]
+    codes: Mapping[Place, Tensor]  # of MODULES, and AFTER: [n, latents]
     before: Tensor  # R_{L-1} at every token of the texts: [texts, position, d_model]
     after: Tensor  # R_L, likewise
 
@@ -139,20 +140,20 @@ def _drawn(tokens: Tensor, per_text: int, generator: torch.Generator) -> tuple[T
 
 
 def _coded(window: Window, values: Mapping[str, Tensor], drawn: Sample) -> Sample:
-    dictionaries = dict(zip((*MODULES, AFTER), (*window.modules, window.after), strict=True))
-    ordinary = torch.stack([each.ordinary(values[each.site]) for each in dictionaries.values()]).all(0)
-    codes = {name: each.codes(values[each.site][ordinary]).cpu() for name, each in dictionaries.items()}
+    ordinary = torch.stack([each.ordinary(values[each.site]) for each in window.dictionaries]).all(0)
+    codes = [each.codes(values[each.site][ordinary]).cpu() for each in window.dictionaries]
     kept = ordinary.cpu()
-    return replace(drawn, row=drawn.row[kept], position=drawn.position[kept], codes=codes)
+    by_place = dict(zip((*MODULES, AFTER), codes, strict=True))
+    return replace(drawn, row=drawn.row[kept], position=drawn.position[kept], codes=by_place)
 
 
 def active_cases(found: Sample, predecessors: Predecessors) -> Cases:
     """Every active latent of R_L at every sampled token, with the group that the first predecessors put it in."""
     token, target = (found.codes[AFTER] > 0).nonzero(as_tuple=True)
     group = torch.zeros_like(token)
-    for bit, module in enumerate(MODULES):
-        source = getattr(predecessors, module).source.cpu()[target]
-        group += (active(found.codes[module], token, source) > 0).long() << bit
+    for module, matches in zip(MODULES, predecessors, strict=True):
+        source = matches.source.cpu()[target]
+        group += (active(found.codes[module], token, source) > 0) * module.bit
     return Cases(token, target, group)
 
 
@@ -168,17 +169,14 @@ def shares(cases: Cases) -> Tensor:
 
 
 def random_predecessors(
-    predecessors: Predecessors, rates: Mapping[str, Tensor], generator: torch.Generator
+    predecessors: Predecessors, rates: Iterable[Tensor], generator: torch.Generator
 ) -> Predecessors:
     """The baseline of all groups: for each match another latent that fires about as often; the scores are NaN.
 
     rates: for each module, the share of tokens on which each latent fires, [latents].
     """
-    drawn = {
-        module: _rate_matched(getattr(predecessors, module).first(1), rates[module].cpu(), generator)
-        for module in MODULES
-    }
-    return Predecessors(**drawn)
+    each = zip(predecessors, rates, strict=True)
+    return Predecessors(*(_rate_matched(matches.first(1), own.cpu(), generator) for matches, own in each))
 
 
 def _rate_matched(matches: Matches, rates: Tensor, generator: torch.Generator) -> Matches:

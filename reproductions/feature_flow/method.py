@@ -14,10 +14,11 @@ Shapes: n target latents, m source latents, d = d_model, k matches a target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -28,12 +29,50 @@ from torch import Tensor
 
 TARGET_BLOCK, SOURCE_BLOCK = 1024, 4096  # scores held at once: 16 MiB in float32
 CONSTANT = 1e-12  # a latent whose variance is below this share of its mean square does not vary
-MODULES = ("residual", "mlp", "attention")  # where predecessors are sought
 NONE = -1  # the index of a match that there is not
+
+Each = TypeVar("Each")
 
 
 class MatchingError(ValueError):
     """Dictionaries that cannot be matched; the message says why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a layer has a dictionary: `key` names it in fields and metrics, `label` in figures and tables.
+
+    Where predecessors are sought, `short` names the groups of latents that have an active one there, and `bit` is what
+    that adds to a group's number.
+    """
+
+    key: str
+    label: str
+    short: str = ""
+    bit: int = 0
+
+
+RESIDUAL = Place("residual", "residual stream before", "RES", 1)  # R_{L-1}
+MLP = Place("mlp", "MLP", "MLP", 2)  # M_L
+ATTENTION = Place("attention", "attention", "ATT", 4)  # A_L
+AFTER = Place("after", "residual stream after")  # R_L
+MODULES = (RESIDUAL, MLP, ATTENTION)  # where predecessors are sought
+
+
+@dataclass(frozen=True)
+class ByModule(Generic[Each]):
+    """One of something for each of MODULES; iterates in their order."""
+
+    residual: Each
+    mlp: Each
+    attention: Each
+
+    def __iter__(self) -> Iterator[Each]:
+        return iter((self.residual, self.mlp, self.attention))
+
+    def __getitem__(self, module: Place) -> Each:
+        found: Each = getattr(self, module.key)
+        return found
 
 
 @dataclass(frozen=True)
@@ -67,21 +106,13 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Sources(ByModule[Tensor]):
     """The dictionaries before and inside layer L, in which the latents of R_L have predecessors: [m, d] each."""
-
-    residual: Tensor  # R_{L-1}
-    mlp: Tensor  # M_L
-    attention: Tensor  # A_L
 
 
 @dataclass(frozen=True)
-class Predecessors:
+class Predecessors(ByModule[Matches]):
     """The matches of R_L's latents in R_{L-1}, M_L and A_L."""
-
-    residual: Matches
-    mlp: Matches
-    attention: Matches
 
     @property
     def s_R(self) -> Tensor:  # noqa: N802 - the paper's name
@@ -97,6 +128,10 @@ class Predecessors:
     def s_A(self) -> Tensor:  # noqa: N802 - the paper's name
         """s^(A), how well the best attention predecessor fits: [n]."""
         return self.attention.best
+
+    def first(self, k: int = 1) -> Predecessors:
+        """The k best of each only."""
+        return Predecessors(*(matches.first(k) for matches in self))
 
 
 @dataclass(frozen=True)
@@ -168,7 +203,7 @@ def predecessors(targets: Tensor, sources: Sources, k: int = 1) -> Predecessors:
     Raises:
         MatchingError: a dictionary has fewer than k latents, or another width.
     """
-    return Predecessors(*(top_matches(targets, getattr(sources, module), k) for module in MODULES))
+    return Predecessors(*(top_matches(targets, rows, k) for rows in sources))
 
 
 def compose(steps: Sequence[Matches]) -> Chain:

@@ -102,7 +102,7 @@ def halves(excerpts: Sequence[Excerpt]) -> tuple[list[Excerpt], list[Excerpt]]:
 @torch.no_grad()
 def read(model: Model, windows: Sequence[Window], texts: Texts) -> list[Readings]:
     """Read the texts, once for all windows and for everything; what each window's latents did."""
-    dictionaries = {each.site: each for window in windows for each in (*window.modules, window.after)}
+    dictionaries = {each.site: each for window in windows for each in window.dictionaries}
 
     def codes_of(rows: Tensor) -> dict[str, Codes]:
         (values,) = activations(model, list(dictionaries), rows)

@@ -23,7 +23,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from reproductions.feature_flow.method import MODULES, Predecessors, Sources, directions, predecessors, top_matches
+from reproductions.feature_flow.method import (
+    MODULES,
+    ByModule,
+    Place,
+    Predecessors,
+    Sources,
+    directions,
+    predecessors,
+    top_matches,
+)
 
 STATES = ("translated", "processed", "newborn", "unexplained")
 TRANSLATED, PROCESSED, NEWBORN, UNEXPLAINED = range(len(STATES))
@@ -43,12 +52,8 @@ class CalibrationError(ValueError):
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class Thresholds(ByModule[float]):
     """The cosines above which a predecessor counts, one for each source."""
-
-    residual: float
-    mlp: float
-    attention: float
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,9 @@ class Null:
         generator = torch.Generator().manual_seed(seed)
         return cls(tuple(predecessors(targets, _turned(sources, keep, generator)) for _ in range(turns)))
 
-    def scores(self, module: str) -> Tensor:
-        """All best scores in the turned "residual", "mlp" or "attention": [turns * n]."""
-        return torch.cat([getattr(drawn, module).best for drawn in self.drawn])
+    def scores(self, module: Place) -> Tensor:
+        """All best scores in a turned source: [turns * n]."""
+        return torch.cat([drawn[module].best for drawn in self.drawn])
 
     def thresholds(self, rate: float = RATE) -> Thresholds:
         """What at most this share of targets without a predecessor exceeds, in each source by itself.
@@ -110,7 +115,7 @@ def _frame(first: Tensor, d: int, generator: torch.Generator) -> Tensor:
 
 
 def _turned(sources: Sources, keep: Keep, generator: torch.Generator) -> Sources:
-    return Sources(*(turned(getattr(sources, module), keep, generator) for module in MODULES))
+    return Sources(*(turned(rows, keep, generator) for rows in sources))
 
 
 def turned(rows: Tensor, keep: Keep, generator: torch.Generator) -> Tensor:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from reproductions.common.activations import layer_of
 from reproductions.common.autoencoders import load_sae, shipped_sites
 from reproductions.common.latents import Dictionary
-from reproductions.feature_flow.method import MODULES, Sources, directions
-
-AFTER = "after"  # R_L, beside the three of MODULES
+from reproductions.feature_flow.method import Sources, directions
 
 
 class WindowError(ValueError):
@@ -42,19 +42,29 @@ class Window:
         return layer_of(self.after.site)
 
     @property
-    def sites(self) -> tuple[str, ...]:
-        """R_{L-1}, M_L, A_L, R_L: the order of MODULES, then what they flow into."""
-        return tuple(dictionary.site for dictionary in (*self.modules, self.after))
-
-    @property
     def modules(self) -> tuple[Dictionary, ...]:
         """Those in which predecessors are sought, in the order of MODULES."""
-        return tuple(getattr(self, module) for module in MODULES)
+        return self.residual, self.mlp, self.attention
+
+    @property
+    def dictionaries(self) -> tuple[Dictionary, ...]:
+        """All four: the order of MODULES, then what they flow into."""
+        return *self.modules, self.after
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """R_{L-1}, M_L, A_L, R_L."""
+        return tuple(dictionary.site for dictionary in self.dictionaries)
 
     @property
     def sources(self) -> Sources:
-        """Their directions, as matching wants them."""
-        return Sources(**{module: directions(getattr(self, module).directions) for module in MODULES})
+        """The directions in which predecessors are sought."""
+        return Sources(*(directions(each.directions) for each in self.modules))
+
+    @property
+    def targets(self) -> Tensor:
+        """The directions of R_L, whose predecessors are sought: [n, d_model]."""
+        return directions(self.after.directions)
 
 
 def window_sites(layer: int) -> tuple[str, ...]:

@@ -10,9 +10,8 @@ from reproductions.feature_flow import cards
 from reproductions.feature_flow.cards import WindowCards, flow_graph
 from reproductions.feature_flow.experiments import Matched
 from reproductions.feature_flow.graphs import Node
-from reproductions.feature_flow.method import MODULES
 from reproductions.feature_flow.readings import read
-from reproductions.feature_flow.taxonomy import STATES
+from reproductions.feature_flow.taxonomy import STATES, Thresholds
 from tests.feature_flow.tiny_window import LATENTS, tiny_texts, tiny_window
 from tests.head_mapping.tiny import tiny_llama
 
@@ -111,6 +110,6 @@ def test_no_edge_is_drawn_twice(window_cards):
     site = window_cards.matched.window.after.site
     everything = replace(window_cards, seeds=[Node(site, latent) for latent in range(LATENTS)])
 
-    ends = [(edge["from"], edge["to"]) for edge in everything.to_json(dict.fromkeys(MODULES, 0.0))["edges"]]
+    ends = [(edge["from"], edge["to"]) for edge in everything.to_json(Thresholds(0.0, 0.0, 0.0))["edges"]]
 
     assert len(set(ends)) == len(ends) >= 3 * LATENTS

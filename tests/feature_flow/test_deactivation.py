@@ -8,8 +8,7 @@ from reproductions.common.edits import Edited
 from reproductions.feature_flow import deactivation
 from reproductions.feature_flow.deactivation import Rerun, ceiling, control, everything, outcomes, removal, sweep
 from reproductions.feature_flow.groups import active_cases, sample
-from reproductions.feature_flow.method import MODULES, NONE
-from reproductions.feature_flow.windows import AFTER
+from reproductions.feature_flow.method import AFTER, MODULES, NONE
 from tests.common.tiny_bridge import tiny_gemma, tiny_llama
 from tests.feature_flow.tiny_window import random_predecessors, tiny_texts, tiny_window
 from tests.head_mapping.tiny import tiny_gpt2
@@ -110,7 +109,7 @@ def test_a_removal_takes_the_latent_away(window, found, cases):
     changes = removed.changes(window)
     for case in range(len(cases)):
         for number, module in enumerate(MODULES):
-            latent = int(getattr(random_predecessors(), module).source[cases.target[case]])
+            latent = int(random_predecessors()[module].source[cases.target[case]])
             a = found.codes[module][cases.token[case], latent]
             torch.testing.assert_close(changes[case, number], -a * window.modules[number].directions[latent])
 

@@ -20,8 +20,8 @@ from reproductions.feature_flow.effects import Baseline, Left, Scores
 from reproductions.feature_flow.experiments import BEST, PEARSON, RANDOM, TOP_1, Matched, alone, exchanged
 from reproductions.feature_flow.findings import by_text, over_texts
 from reproductions.feature_flow.graphs import Node
-from reproductions.feature_flow.groups import ATT, MLP, RES, sample
-from reproductions.feature_flow.method import MODULES
+from reproductions.feature_flow.groups import sample
+from reproductions.feature_flow.method import MLP, MODULES, RESIDUAL
 from reproductions.feature_flow.readings import read
 from reproductions.feature_flow.taxonomy import seed_level
 from reproductions.feature_flow.themes import LEXICON, NO_WORD, Theme, Vocabulary
@@ -213,27 +213,24 @@ def test_a_text_is_one_unit_however_many_windows_saw_it(trials):
 def test_a_texts_separation_is_the_mean_of_mann_whitney_areas(trials):
     """Pairs of groups count by how many pairs of latents they have."""
     trial = trials[0]
-    scores = trial.matched.scores["residual"]
+    scores = trial.matched.scores[RESIDUAL]
     text = trial.text(trial.cases)
     expected = []
     for number in range(trial.n_texts):
         own = trial.cases.select(text == number)
         wins = pairs = 0.0
         for group in range(8):
-            if group & RES:
-                on, off = (own.target[own.group == each].unique() for each in (group, group & ~RES))
+            if group & RESIDUAL.bit:
+                on, off = (own.target[own.group == each].unique() for each in (group, group - RESIDUAL.bit))
                 if len(on) and len(off):
                     wins += mannwhitneyu(scores[on].double(), scores[off].double()).statistic
                     pairs += len(on) * len(off)
         expected.append(wins / pairs if pairs else math.nan)
 
-    found = findings.separation("", [trial], {trial.matched: trial.matched.scores}, ("residual",))
+    found = findings.separation("", [trial], {trial.matched: trial.matched.scores}, [RESIDUAL])
 
     assert sum(not math.isnan(value) for value in expected) > 3
     assert found.units == pytest.approx(expected, rel=1e-4, nan_ok=True)
-
-
-BIT_OF = dict(zip(MODULES, (RES, MLP, ATT), strict=True))
 
 
 def planted_groups(trials, told):
@@ -245,7 +242,7 @@ def planted_groups(trials, told):
         anything = torch.randint(8, (len(trial.cases),), generator=generator)
         group = own[trial.cases.target] if told else anything
         found.append(replace(trial, matched=trials[0].matched, cases=replace(trial.cases, group=group)))
-    return found, {module: (own & bit > 0).float() for module, bit in BIT_OF.items()}
+    return found, {module: (own & module.bit > 0).float() for module in MODULES}
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -287,8 +284,8 @@ def test_group_rows_are_shares_of_all_active_latents(trials, matched):
 
     assert [row[0] for row in rows] == ["layer 1", "layer 4"]
     own = torch.cat([trial.cases.group for trial in trials if trial.matched is matched[0]])
-    assert rows[0][1] == f"{(own == RES).double().mean():.3f}"
-    assert rows[0][3] == f"{((own == MLP) | (own == ATT) | (own == MLP + ATT)).double().mean():.3f}"
+    assert rows[0][1] == f"{(own == RESIDUAL.bit).double().mean():.3f}"
+    assert rows[0][3] == f"{torch.isin(own, torch.tensor([2, 4, 6])).double().mean():.3f}"
 
 
 # Removals
@@ -383,7 +380,7 @@ def test_close_to_the_best_of_all_holds_and_far_from_it_does_not(metrics, remove
 def test_a_circuit_needs_all_of_its_predecessors(removed):
     first = removed[0]
     n = len(first.cases)
-    cases = replace(first.cases, group=torch.full((n,), RES | MLP))
+    cases = replace(first.cases, group=torch.full((n,), RESIDUAL.bit | MLP.bit))
     planted = planted_removal(replace(first, cases=cases), torch.zeros(n), modules=2)
     for module in MODULES:
         planted = planted_removal(planted, torch.full((n,), 0.4), alone(TOP_1, module))

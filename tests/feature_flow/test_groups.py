@@ -7,18 +7,15 @@ from reproductions.common.activations import Reader
 from reproductions.common.held_out import Excerpt
 from reproductions.feature_flow import groups
 from reproductions.feature_flow.groups import (
-    ATT,
     GROUPS,
-    MLP,
-    RES,
     active_cases,
     held_out_texts,
     sample,
     sampled_targets,
     shares,
 )
-from reproductions.feature_flow.method import MODULES, NONE, Matches, Predecessors
-from reproductions.feature_flow.windows import AFTER, Window, WindowError
+from reproductions.feature_flow.method import AFTER, MODULES, NONE, Matches, Predecessors
+from reproductions.feature_flow.windows import Window, WindowError
 from tests.common.tiny_bridge import tiny_llama
 from tests.feature_flow.tiny_window import LATENTS, K, random_predecessors, tiny_texts, tiny_window
 
@@ -51,7 +48,7 @@ def test_codes_are_those_at_the_sampled_tokens(model, window, found):
     assert len({(int(row), int(position)) for row, position in zip(found.row, found.position, strict=True)}) == 12
     with Reader(model, window.sites) as reader:
         values = dict(reader.read(found.texts.tokens))
-    for name, dictionary in zip((*MODULES, AFTER), (*window.modules, window.after), strict=True):
+    for name, dictionary in zip((*MODULES, AFTER), window.dictionaries, strict=True):
         plain = torch.stack(
             [dictionary.codes(values[dictionary.site][r, p]) for r, p in zip(found.row, found.position, strict=True)]
         )
@@ -84,11 +81,12 @@ def test_a_case_is_grouped_by_which_of_its_matches_are_active(found):
             if found.codes[AFTER][token, latent] > 0:
                 expected[token, latent] = sum(
                     bit
-                    for bit, module in zip((RES, MLP, ATT), MODULES, strict=True)
-                    if found.codes[module][token, getattr(predecessors, module).indices[latent, 0]] > 0
+                    for bit, module in zip((1, 2, 4), MODULES, strict=True)
+                    if found.codes[module][token, predecessors[module].indices[latent, 0]] > 0
                 )
     assert seen == expected and len(set(expected.values())) >= 4
-    assert (GROUPS[RES], GROUPS[MLP], GROUPS[ATT], GROUPS[RES + ATT]) == ("RES", "MLP", "ATT", "RES & ATT")
+    assert GROUPS[:4] == ("nowhere", "RES", "MLP", "RES & MLP")
+    assert GROUPS[4:] == ("ATT", "RES & ATT", "MLP & ATT", "RES & MLP & ATT")
     torch.testing.assert_close(shares(cases)[0], torch.tensor([g == 0 for g in expected.values()]).float().mean())
 
 
@@ -100,13 +98,12 @@ def test_a_target_without_a_match_has_none_that_is_active(found):
 def test_random_matches_fire_about_as_often_and_are_never_the_match(monkeypatch):
     monkeypatch.setattr(groups, "NEAREST", 3)
     predecessors = random_predecessors()
-    rates = {module: torch.rand(LATENTS, generator=torch.Generator().manual_seed(3)) for module in MODULES}
+    rates = torch.rand(3, LATENTS, generator=torch.Generator().manual_seed(3))
     drawn = groups.random_predecessors(predecessors, rates, torch.Generator().manual_seed(0))
-    for module in MODULES:
-        true, other = getattr(predecessors, module).source, getattr(drawn, module).source
-        place = rates[module].argsort().argsort()
-        assert ((place[true] - place[other]).abs() <= 3).all() and (true != other).all()
-        assert getattr(drawn, module).best.isnan().all()
+    for true, other, own in zip(predecessors, drawn, rates, strict=True):
+        place = own.argsort().argsort()
+        assert ((place[true.source] - place[other.source]).abs() <= 3).all() and (true.source != other.source).all()
+        assert other.best.isnan().all()
 
 
 def test_targets_are_sampled_up_to_so_many_a_token(found):

@@ -6,7 +6,7 @@ import torch
 from reproductions.common.activations import activations
 from reproductions.common.held_out import Excerpt
 from reproductions.common.latents import Dictionary
-from reproductions.feature_flow.method import MODULES, pearson_matches, typical_activations
+from reproductions.feature_flow.method import pearson_matches, typical_activations
 from reproductions.feature_flow.readings import ALL, halves, read
 from tests.common.tiny_bridge import tiny_llama
 from tests.feature_flow.tiny_window import LATENTS, tiny_texts, tiny_window
@@ -39,7 +39,7 @@ def codes(model, dictionary: Dictionary, tokens):
 
 
 def test_codes_are_those_of_every_token_but_the_first(model, window, texts, readings):
-    for dictionary in (*window.modules, window.after):
+    for dictionary in window.dictionaries:
         found = torch.from_numpy(readings.codes[dictionary.site].csr.toarray())
         torch.testing.assert_close(found, codes(model, dictionary, texts.tokens), atol=1e-4, rtol=1e-4)
 
@@ -48,9 +48,8 @@ def test_correlations_are_of_all_texts_or_of_one_kind(model, window, texts, read
     prose = texts.tokens[[kind == "prose" for kind in texts.kinds]]
     for kind, tokens in ((ALL, texts.tokens), ("prose", prose)):
         after = codes(model, window.after, tokens)
-        for module in MODULES:
-            expected = pearson_matches([(after, codes(model, getattr(window, module), tokens))])
-            found = getattr(readings.correlated[kind], module)
+        for module, found in zip(window.modules, readings.correlated[kind], strict=True):
+            expected = pearson_matches([(after, codes(model, module, tokens))])
             torch.testing.assert_close(found.scores, expected.scores, equal_nan=True, atol=1e-4, rtol=1e-4)
 
 

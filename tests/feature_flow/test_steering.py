@@ -47,7 +47,7 @@ def windows(model):
 
 @pytest.fixture(scope="module")
 def dictionaries(windows):
-    return {each.site: each for window in windows for each in (*window.modules, window.after)}
+    return {each.site: each for window in windows for each in window.dictionaries}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from reproductions.feature_flow.method import MODULES, Matches, Predecessors, Sources, directions, predecessors
+from reproductions.feature_flow.method import MLP, MODULES, Matches, Predecessors, Sources, directions, predecessors
 from reproductions.feature_flow.taxonomy import (
     NEWBORN,
     PROCESSED,
@@ -108,7 +108,7 @@ def found_of_nothing(keep: Keep, decay: float, seeds: int = 10) -> dict[str, int
         thresholds = Null.of(targets, sources, keep=keep, seed=seed).thresholds(RATE)
         found = predecessors(targets, sources)
         for module in MODULES:
-            above[module] += int((getattr(found, module).best > getattr(thresholds, module)).sum())
+            above[module] += int((found[module].best > thresholds[module]).sum())
     return above
 
 
@@ -152,7 +152,7 @@ def test_a_direction_that_all_share_matches_unless_it_is_kept_in_the_null_or_tak
         thresholds = Null.of(t, s, keep=keep).thresholds(RATE)
         return 1 - shares(classify(predecessors(t, s), thresholds))["unexplained"]
 
-    centred = Sources(*(directions(getattr(sources, module), centred=True) for module in MODULES))
+    centred = Sources(*(directions(rows, centred=True) for rows in sources))
     assert explained(targets, sources, "nothing") > 0.9
     assert explained(targets, sources, "mean") < 0.08
     assert explained(targets, sources, "shape") < 0.08
@@ -161,7 +161,7 @@ def test_a_direction_that_all_share_matches_unless_it_is_kept_in_the_null_or_tak
 
 def test_the_null_depends_on_its_seed_alone() -> None:
     truth = planted(0)
-    once, again, other = (Null.of(truth.targets, truth.sources, seed=seed).scores("mlp") for seed in (1, 1, 2))
+    once, again, other = (Null.of(truth.targets, truth.sources, seed=seed).scores(MLP) for seed in (1, 1, 2))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
 

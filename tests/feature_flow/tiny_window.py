@@ -44,4 +44,4 @@ def random_predecessors(k: int = 1, seed: int = 0) -> Predecessors:
         scores = torch.rand(LATENTS, k, generator=generator).sort(descending=True).values
         return Matches(scores, torch.rand(LATENTS, LATENTS, generator=generator).argsort(1)[:, :k], LATENTS)
 
-    return Predecessors(**{module: matches() for module in MODULES})
+    return Predecessors(*(matches() for _ in MODULES))
