@@ -22,7 +22,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -139,6 +139,23 @@ def _draw(n: int, generator: torch.Generator) -> int:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What is told of an outcome: `key` in the names of metrics, `label` in figures."""
+
+    key: str
+    label: str
+
+    def of(self, outcome: Outcome) -> Tensor:
+        """Of each target: [n]."""
+        found: Tensor = getattr(outcome, self.key)
+        return found
+
+
+DEACTIVATED = Measure("deactivated", "put out")
+CHANGE = Measure("change", "activation change")
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of interventions: their targets' activations before and after, [n]; NaN where nothing was done."""
 
@@ -163,14 +180,16 @@ class Outcome:
         return Outcome(before, after, torch.zeros(n, dtype=torch.long).index_copy(0, rows, self.modules))
 
 
+Key = TypeVar("Key")  # what tells interventions apart
+
+
 @torch.no_grad()
-def outcomes(rerun: Rerun, methods: Mapping[str, Interventions]) -> dict[str, Outcome]:
+def outcomes(rerun: Rerun, methods: Mapping[Key, Interventions]) -> dict[Key, Outcome]:
     """What each method's interventions do; all methods go through the model together, one token after the other."""
     parts = [method.select(method.any) for method in methods.values()]
     after = _activations_after(rerun, parts).split([len(part) for part in parts])
     return {
-        name: _outcome(rerun.found, method, values)
-        for (name, method), values in zip(methods.items(), after, strict=True)
+        key: _outcome(rerun.found, method, values) for (key, method), values in zip(methods.items(), after, strict=True)
     }
 
 
@@ -193,7 +212,7 @@ def _joined(parts: Sequence[Interventions]) -> Interventions:
     """All of them as one; those with fewer latents a module are filled up."""
     most = max(part.latents.shape[-1] for part in parts)
     filled = [(0, most - part.latents.shape[-1]) for part in parts]
-    cases = (torch.cat([getattr(part.cases, name) for part in parts]) for name in ("token", "target", "group"))
+    cases = (torch.cat(column) for column in zip(*(vars(part.cases).values() for part in parts), strict=True))
     return Interventions(
         Cases(*cases),
         torch.cat([pad(part.latents, wide, value=NONE) for part, wide in zip(parts, filled, strict=True)]),
@@ -204,9 +223,8 @@ def _joined(parts: Sequence[Interventions]) -> Interventions:
 
 def sweep(rerun: Rerun, removed: Interventions, factors: Sequence[float] = FACTORS) -> dict[float, Tensor]:
     """z_new / z_old of every target [n] for each factor r by which its predecessors are multiplied (figure 17)."""
-    scaled = {str(factor): removed.scaled(factor) for factor in factors}
-    after = outcomes(rerun, scaled)
-    return {factor: 1 - after[str(factor)].change for factor in factors}
+    found = outcomes(rerun, {factor: removed.scaled(factor) for factor in factors})
+    return {factor: 1 - outcome.change for factor, outcome in found.items()}
 
 
 @torch.no_grad()
@@ -233,7 +251,8 @@ def _one_by_one(found: Sample, tokens: Tensor) -> Interventions:
         token.append(tokens[place])
         module.append(torch.full_like(place, number))
         latent.append(indices)
-    cases = Cases(torch.cat(token), torch.zeros_like(torch.cat(token)), torch.zeros_like(torch.cat(token)))
+    there = torch.cat(token)
+    cases = Cases(found.row[there], there, torch.zeros_like(there), torch.zeros_like(there))
     latents = torch.full((len(cases), len(MODULES), 1), NONE)
     latents[torch.arange(len(cases)), torch.cat(module), 0] = torch.cat(latent)
     return _removed(found, cases, latents)

@@ -52,23 +52,6 @@ from reproductions.feature_flow.windows import Window, WindowError, shipped_laye
 
 ALIKE = 20  # latents next to each other, in the order of firing rates, among which scores are exchanged
 K = 5  # matches that are kept: the paper removes up to five
-TOP_1, TOP_5, ONE_OF_5, PERMUTED, PEARSON, RANDOM = (
-    "top-1 cosine",
-    "top-5 cosine",
-    "random of 5",
-    "permutation",
-    "Pearson",
-    "random latent",
-)
-SLUGS = {  # of methods, in the names of metrics
-    TOP_1: "top1",
-    TOP_5: "top5",
-    ONE_OF_5: "one_of_5",
-    PERMUTED: "permutation",
-    PEARSON: "pearson",
-    RANDOM: "random",
-}
-BEST, EVERYTHING = "best of all", "everything"
 SINGLE = [module.bit for module in MODULES]  # groups of one predecessor
 
 COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP, SHUFFLED_MAP = (
@@ -193,27 +176,31 @@ def transitions(before: Dictionary, after: Dictionary, values: Values, seed: int
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """A window on the texts that a seed drew."""
+class Part:
+    """One window on the texts that a seed drew; no other seed drew any of them."""
 
     seed: int
+    n_texts: int
+
+    def mean(self, cases: Cases, values: Tensor, where: Tensor | None = None) -> Tensor:
+        """The mean over each text's cases [n_texts] of values [c], where they are to count and are not NaN.
+
+        NaN for a text without any.
+        """
+        kept = ~values.isnan() if where is None else where & ~values.isnan()
+        text = cases.text[kept]
+        sums = torch.zeros(self.n_texts, dtype=torch.float64).index_add_(0, text, values[kept].double())
+        return sums / torch.bincount(text, minlength=self.n_texts)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial(Part):
+    """What was found in it: which latents were active, and whether their predecessors were."""
+
     matched: Matched
     found: Sample
     cases: Cases  # grouped by cosine matches
     at_random: Cases  # the same latents, grouped by random matches
-
-    @property
-    def n_texts(self) -> int:
-        """How many texts the seed drew."""
-        return len(self.found.texts.tokens)
-
-    def text(self, cases: Cases) -> Tensor:
-        """The number of each case's text."""
-        return self.found.row[cases.token]
-
-    def grouped_by(self, found: Predecessors) -> Cases:
-        """The cases, grouped by other matches."""
-        return active_cases(self.found, found.first())
 
 
 def trials(
@@ -226,7 +213,7 @@ def trials(
         rates = [read.rates(module.site) for module in each.window.modules]
         strangers = random_predecessors(each.cosine, rates, generator)
         groups = active_cases(drawn, each.cosine.first()), active_cases(drawn, strangers)
-        found.append(Trial(seed, each, drawn, *groups))
+        found.append(Trial(seed, len(drawn.texts.tokens), each, drawn, *groups))
     return found
 
 
@@ -234,22 +221,38 @@ def trials(
 
 
 @dataclass(frozen=True)
-class Removed:
-    """What came of removals in one window on the texts that a seed drew, by method.
+class Method:
+    """A way to choose what is removed: `key` in the names of metrics, `label` in figures."""
 
-    Beside the methods' own: those of single modules, by `alone(method, module)`, where a method removes from several;
-    and at fewer tokens, `BEST`, the exhaustive search for targets of one predecessor, and `EVERYTHING`.
+    key: str
+    label: str
+
+    def alone(self, module: Place) -> Method:
+        """The same where only what it chooses in one module is removed."""
+        return Method(f"{self.key}_{module.key}", f"{self.label}, {module.label} alone")
+
+
+TOP_1 = Method("top1", "top-1 cosine")
+TOP_5 = Method("top5", "top-5 cosine")
+ONE_OF_5 = Method("one_of_5", "random of 5")
+PERMUTED = Method("permutation", "permutation")
+PEARSON = Method("pearson", "Pearson")
+RANDOM = Method("random", "random latent")  # the control
+BEST = Method("best", "best of all")  # chosen after the fact
+METHODS = (TOP_1, TOP_5, ONE_OF_5, PERMUTED, PEARSON, RANDOM, BEST)
+EVERYTHING = Method("everything", "everything")
+
+
+@dataclass(frozen=True, eq=False)
+class Removed(Part):
+    """What came of removals, by method.
+
+    Beside the methods' own: those of `method.alone(module)`, where a method removes from several modules; and at fewer
+    tokens, `BEST`, the exhaustive search for targets of one predecessor, and `EVERYTHING`.
     """
 
-    seed: int
-    n_texts: int
-    text: Tensor  # [n] number of each case's text
     cases: Cases  # [n]
-    outcomes: Mapping[str, Outcome]
-
-    def of(self, method: str) -> Outcome:
-        """What came of a method."""
-        return self.outcomes[method]
+    outcomes: Mapping[Method, Outcome]
 
 
 def remove(model: Model, trial: Trial, readings: Readings, per_token: int, exhaustive: int) -> Removed:
@@ -259,13 +262,13 @@ def remove(model: Model, trial: Trial, readings: Readings, per_token: int, exhau
     methods = removals(trial, cases, readings, generator)
     for method in (TOP_1, RANDOM):
         combined = methods[method].where(methods[method].modules > 1)
-        methods |= {alone(method, module): combined.only(module) for module in MODULES}
+        methods |= {method.alone(module): combined.only(module) for module in MODULES}
     rerun = Rerun(model, trial.matched.window, trial.found)
     found = outcomes(rerun, methods) | _searched(rerun, cases, exhaustive, generator)
-    return Removed(trial.seed, trial.n_texts, trial.text(cases), cases, found)
+    return Removed(trial.seed, trial.n_texts, cases, found)
 
 
-def _searched(rerun: Rerun, cases: Cases, tokens: int, generator: torch.Generator) -> dict[str, Outcome]:
+def _searched(rerun: Rerun, cases: Cases, tokens: int, generator: torch.Generator) -> dict[Method, Outcome]:
     """The best of all active latents, for targets of one predecessor, and everything at once, at some tokens."""
     there = cases.token.unique()
     few = torch.isin(cases.token, there[torch.randperm(len(there), generator=generator)[:tokens]]).nonzero()[:, 0]
@@ -275,12 +278,7 @@ def _searched(rerun: Rerun, cases: Cases, tokens: int, generator: torch.Generato
     return {BEST: best.spread(single, len(cases)), EVERYTHING: whole.spread(few, len(cases))}
 
 
-def alone(method: str, module: Place) -> str:
-    """What the outcome is called when a method's latent of one module is removed and no other."""
-    return f"{method}, {module.label} alone"
-
-
-def removals(trial: Trial, cases: Cases, readings: Readings, generator: torch.Generator) -> dict[str, Interventions]:
+def removals(trial: Trial, cases: Cases, readings: Readings, generator: torch.Generator) -> dict[Method, Interventions]:
     """The interventions of each method."""
     found, cosine = trial.found, trial.matched.cosine
     drawn = Predecessors(*(random_of(matches, generator) for matches in cosine))

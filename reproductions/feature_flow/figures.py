@@ -16,7 +16,8 @@ from torch import Tensor
 from reproductions.common.metrics import Metric
 from reproductions.common.plots import CATEGORICAL
 from reproductions.feature_flow.campaigns import SEED, WAYS, WRITTEN
-from reproductions.feature_flow.experiments import BEST, SLUGS, Matched, Trial
+from reproductions.feature_flow.deactivation import CHANGE, DEACTIVATED
+from reproductions.feature_flow.experiments import BEST, METHODS, RANDOM, Matched, Trial
 from reproductions.feature_flow.findings import EXPLAINED
 from reproductions.feature_flow.graphs import FlowGraph, Node
 from reproductions.feature_flow.groups import GROUPS, Cases
@@ -26,6 +27,7 @@ from reproductions.feature_flow.taxonomy import STATES
 from reproductions.feature_flow.windows import window_sites
 
 BINS = [number / 50 for number in range(51)]
+COLOURS = {RANDOM: CATEGORICAL[1], BEST: CATEGORICAL[2]}  # of methods that are no rivals
 MARKERS = ("o", "s", "^", "v", "D")
 FIELDS = {"behaviour": ("o", -0.2), "coherence": ("s", 0.0), "amplified": ("D", 0.2)}
 Metrics = Mapping[str, Metric]
@@ -96,12 +98,11 @@ def _mean_shares(cases: Sequence[Cases]) -> Tensor:
 def deactivation(metrics: Metrics) -> Figure:
     """How often removing a latent's one predecessor puts it out, and how far it falls, by method; 95 % intervals."""
     figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
-    rows = {**{slug: method for method, slug in SLUGS.items()}, "best": BEST}
-    for axes, kind, title in zip(panels, ("deactivated", "change"), ("put out", "activation change"), strict=True):
-        found = [metrics[f"{kind}_{slug}"] for slug in rows]
-        _points(axes, found, [CATEGORICAL[0]] * (len(rows) - 2) + [CATEGORICAL[1], CATEGORICAL[2]])
-        axes.set(xlabel=f"{title}, mean over texts", xlim=(min(0, axes.get_xlim()[0]), 1))
-    panels[0].set_yticks(range(len(rows)), list(rows.values()))
+    for axes, measure in zip(panels, (DEACTIVATED, CHANGE), strict=True):
+        found = [metrics[f"{measure.key}_{method.key}"] for method in METHODS]
+        _points(axes, found, [COLOURS.get(method, CATEGORICAL[0]) for method in METHODS])
+        axes.set(xlabel=f"{measure.label}, mean over texts", xlim=(min(0, axes.get_xlim()[0]), 1))
+    panels[0].set_yticks(range(len(METHODS)), [method.label for method in METHODS])
     panels[0].invert_yaxis()
     figure.tight_layout()
     return figure

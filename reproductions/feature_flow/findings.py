@@ -6,21 +6,21 @@ drawn twice. What steering does is in `steering_findings`, where the unit is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from reproductions.common.metrics import Metric, difference_of, mean_of, missing, share_of
 from reproductions.common.stats import nan_mean
+from reproductions.feature_flow.deactivation import CHANGE, DEACTIVATED, Measure
 from reproductions.feature_flow.experiments import (
     BACKWARD_MAP,
     BEST,
     COSINE_MAP,
     EVERYTHING,
     FOLDED,
+    METHODS,
     ONE_OF_5,
     PEARSON,
     PEARSON_MAP,
@@ -29,16 +29,16 @@ from reproductions.feature_flow.experiments import (
     RANDOM,
     RANDOM_MAP,
     SHUFFLED_MAP,
-    SLUGS,
     TOP_1,
     Matched,
+    Method,
+    Part,
     Removed,
     Trial,
-    alone,
     exchanged,
 )
-from reproductions.feature_flow.groups import GROUPS, PROSE, TECHNICAL, Cases
-from reproductions.feature_flow.method import ATTENTION, MLP, MODULES, RESIDUAL, Place
+from reproductions.feature_flow.groups import GROUPS, PROSE, TECHNICAL, Cases, active_cases
+from reproductions.feature_flow.method import ATTENTION, MLP, MODULES, RESIDUAL, Place, Predecessors
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.taxonomy import STATES, UNEXPLAINED, SeedLevel, classify
 from reproductions.feature_flow.transitions import OWN
@@ -46,29 +46,17 @@ from reproductions.feature_flow.transitions import OWN
 WITH_MLP = (MLP.bit, MLP.bit | ATTENTION.bit)  # groups with a predecessor in the MLP, but none in the residual stream
 NEW = (*WITH_MLP, ATTENTION.bit)  # groups without a residual predecessor
 
-Part = TypeVar("Part", Trial, Removed)  # what one window says of the texts that a seed drew
-
-
 # Means over texts
 
 
-def over_texts(metric: str, parts: Sequence[Part], values: Callable[[Part], Tensor]) -> Metric:
-    """The mean over texts of what each part says of its texts [n_texts]; windows are averaged text by text."""
-    seeds = dict.fromkeys(part.seed for part in parts)
-    by_seed = [torch.stack([values(part) for part in parts if part.seed == seed]).nanmean(0).tolist() for seed in seeds]
-    return mean_of(metric, [value for own in by_seed for value in own], _shown(by_seed))
-
-
-def _shown(by_seed: Sequence[Sequence[float]]) -> list[float]:
-    """The mean of each seed, where there are several."""
-    return [nan_mean(own) for own in by_seed if len(by_seed) > 1]
-
-
-def by_text(text: Tensor, values: Tensor, n_texts: int) -> Tensor:
-    """The mean of the values of cases [c] over each text's [n_texts]; NaNs are left out, NaN where nothing is left."""
-    known = ~values.isnan()
-    sums = torch.zeros(n_texts, dtype=torch.float64).index_add_(0, text[known], values[known].double())
-    return sums / torch.bincount(text[known], minlength=n_texts)
+def over_texts(metric: str, parts: Sequence[Part], means: Sequence[Tensor]) -> Metric:
+    """The mean over texts of what each part says of its own, [n_texts] each; windows are averaged text by text."""
+    by_seed: dict[int, list[Tensor]] = {}
+    for part, own in zip(parts, means, strict=True):
+        by_seed.setdefault(part.seed, []).append(own)
+    units = [torch.stack(windows).nanmean(0).tolist() for windows in by_seed.values()]
+    shown = [nan_mean(own) for own in units if len(units) > 1]
+    return mean_of(metric, [value for own in units for value in own], shown)
 
 
 # Matching: what the taxonomy says
@@ -106,6 +94,8 @@ def group_metrics(trials: Sequence[Trial], readings: Mapping[Matched, Readings])
     own = {matched: matched.scores for matched in readings}
     strange = {m: exchanged(own[m], read.rates(m.window.after.site)) for m, read in readings.items()}
     known = {m: _together(m, read) for m, read in readings.items()}
+    nearest = [_explained(trial, trial.cases) for trial in trials]
+    random = [_explained(trial, trial.at_random) for trial in trials]
     return [
         separation("separation", trials, own),
         separation("separation_exchanged", trials, strange),
@@ -113,9 +103,9 @@ def group_metrics(trials: Sequence[Trial], readings: Mapping[Matched, Readings])
         *(separation(f"separation_{module.key}", trials, own, [module]) for module in MODULES),
         separation("separation_mlp_alone", trials, own, [ATTENTION], WITH_MLP),
         separation("separation_mlp_alone_exchanged", trials, strange, [ATTENTION], WITH_MLP),
-        over_texts("active_predecessor", trials, partial(_explained, lambda trial: trial.cases)),
-        over_texts("active_predecessor_random", trials, partial(_explained, lambda trial: trial.at_random)),
-        over_texts("active_predecessor_over_random", trials, _explained_gain),
+        over_texts("active_predecessor", trials, nearest),
+        over_texts("active_predecessor_random", trials, random),
+        over_texts("active_predecessor_over_random", trials, [a - b for a, b in zip(nearest, random, strict=True)]),
     ]
 
 
@@ -137,18 +127,14 @@ def separation(
     Of all pairs of a text's latents whose groups, two of `groups`, differ in this module alone; 0.5 is chance. The mean
     over the modules, then over texts.
     """
-
-    def areas(trial: Trial) -> Tensor:
-        return torch.stack([_areas(trial, scores[trial.matched][m], m.bit, groups) for m in modules]).nanmean(0)
-
-    return over_texts(metric, trials, areas)
+    areas = ([_areas(trial, scores[trial.matched][m], m.bit, groups) for m in modules] for trial in trials)
+    return over_texts(metric, trials, [torch.stack(by_module).nanmean(0) for by_module in areas])
 
 
 def _areas(trial: Trial, scores: Tensor, bit: int, groups: Sequence[int]) -> Tensor:
     """One module's area under the curve of each text [n_texts]; a latent counts once in each group it was seen in."""
-    text = trial.text(trial.cases)
     seen = torch.stack([trial.cases.target, trial.cases.group])
-    found = (seen[:, text == number].unique(dim=1) for number in range(trial.n_texts))
+    found = (seen[:, trial.cases.text == number].unique(dim=1) for number in range(trial.n_texts))
     return torch.tensor([_area(scores[target], group, bit, groups) for target, group in found], dtype=torch.float64)
 
 
@@ -161,14 +147,9 @@ def _area(scores: Tensor, group: Tensor, bit: int, groups: Sequence[int]) -> flo
     return (above * paired).sum().item() / n if (n := int(paired.sum())) else torch.nan
 
 
-def _explained(cases_of: Callable[[Trial], Cases], trial: Trial) -> Tensor:
+def _explained(trial: Trial, cases: Cases) -> Tensor:
     """The share of active latents with any active predecessor, of each text."""
-    cases = cases_of(trial)
-    return by_text(trial.text(cases), (cases.group > 0).double(), trial.n_texts)
-
-
-def _explained_gain(trial: Trial) -> Tensor:
-    return _explained(lambda own: own.cases, trial) - _explained(lambda own: own.at_random, trial)
+    return trial.mean(cases, (cases.group > 0).double())
 
 
 def group_rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
@@ -193,24 +174,34 @@ def robustness_metrics(trials: Sequence[Trial], readings: Mapping[Matched, Readi
     """
     found = []
     for metric, learnt in (("pearson_loses_off_prose", PROSE), ("pearson_loses_off_prose_control", TECHNICAL)):
-        sides = [over_texts(metric, trials, partial(_gain, readings, learnt, kind)) for kind in (PROSE, TECHNICAL)]
-        found.append(difference_of(metric, sides[0].units, sides[1].units, _gaps(*sides)))
+        prose, technical = (
+            over_texts(metric, trials, [_gain(t, readings[t.matched].correlated[learnt], kind) for t in trials])
+            for kind in (PROSE, TECHNICAL)
+        )
+        gaps = [a - b for a, b in zip(prose.per_seed, technical.per_seed, strict=True)]
+        found.append(difference_of(metric, prose.units, technical.units, gaps))
     return found
 
 
-def _gaps(one: Metric, other: Metric) -> list[float]:
-    return [a - b for a, b in zip(one.per_seed, other.per_seed, strict=True)]
-
-
-def _gain(readings: Mapping[Matched, Readings], learnt: str, kind: str, trial: Trial) -> Tensor:
+def _gain(trial: Trial, correlated: Predecessors, kind: str) -> Tensor:
     """Correlations less cosines, in the share of latents that they explain, of the texts of a kind."""
-    grouped = trial.grouped_by(readings[trial.matched].correlated[learnt])
+    grouped = active_cases(trial.found, correlated)
     gain = (grouped.group > 0).double() - (trial.cases.group > 0).double()
-    outside = ~trial.found.of_kind(kind)[grouped.token]
-    return by_text(trial.text(grouped), gain.masked_fill(outside, torch.nan), trial.n_texts)
+    return trial.mean(grouped, gain, trial.found.of_kind(kind)[grouped.token])
 
 
 # Experiment 2: claims C2, C3, C4 and C6
+
+RIVALS = (  # each less the other
+    (TOP_1, RANDOM),
+    (TOP_1, ONE_OF_5),
+    (RANDOM, ONE_OF_5),
+    (TOP_1, PERMUTED),
+    (RANDOM, PERMUTED),
+    (TOP_1, PEARSON),
+    (BEST, TOP_1),
+    (BEST, RANDOM),
+)
 
 
 def removal_metrics(removed: Sequence[Removed]) -> list[Metric]:
@@ -218,66 +209,58 @@ def removal_metrics(removed: Sequence[Removed]) -> list[Metric]:
 
     Of targets for which the method has something to remove in one module and in no other, as in the paper's table 1.
     """
-    slugs = {**SLUGS, BEST: "best"}
-    return [
-        over_texts(f"{field}_{slug}", removed, _texts(partial(_single, method, field)))
-        for method, slug in slugs.items()
-        for field in ("deactivated", "change")
-    ] + [over_texts("deactivated_everything", removed, _texts(lambda own: own.of(EVERYTHING).deactivated))]
+    found = [
+        over_texts(f"{measure.key}_{method.key}", removed, [_single(part, measure, method) for part in removed])
+        for method in METHODS
+        for measure in (DEACTIVATED, CHANGE)
+    ]
+    whole = [part.mean(part.cases, part.outcomes[EVERYTHING].deactivated) for part in removed]
+    return [*found, over_texts("deactivated_everything", removed, whole)]
+
+
+def _single(part: Removed, measure: Measure, method: Method) -> Tensor:
+    """What came of a method where it removes from one module, by text."""
+    outcome = part.outcomes[method]
+    return part.mean(part.cases, measure.of(outcome), outcome.modules == 1)
 
 
 def rival_metrics(removed: Sequence[Removed]) -> list[Metric]:
     """Differences between methods on targets for which both have something to remove, in one module each."""
-
-    def gap(metric: str, one: str, other: str, field: str = "deactivated") -> Metric:
-        return over_texts(metric, removed, _texts(lambda own: _single(one, field, own) - _single(other, field, own)))
-
+    changes = [_gap(part, CHANGE, BEST, TOP_1) for part in removed]
     return [
-        gap("top1_over_random", TOP_1, RANDOM),
-        gap("top1_over_one_of_5", TOP_1, ONE_OF_5),
-        gap("random_over_one_of_5", RANDOM, ONE_OF_5),
-        gap("top1_over_permutation", TOP_1, PERMUTED),
-        gap("random_over_permutation", RANDOM, PERMUTED),
-        gap("top1_over_pearson", TOP_1, PEARSON),
-        gap("best_over_top1", BEST, TOP_1),
-        gap("best_over_random", BEST, RANDOM),
-        gap("best_over_top1_change", BEST, TOP_1, "change"),
-    ]
+        over_texts(f"{one.key}_over_{other.key}", removed, [_gap(part, DEACTIVATED, one, other) for part in removed])
+        for one, other in RIVALS
+    ] + [over_texts("best_over_top1_change", removed, changes)]
 
 
-def _texts(values: Callable[[Removed], Tensor]) -> Callable[[Removed], Tensor]:
-    """The means of each text of what came of every case [n]."""
-    return lambda removed: by_text(removed.text, values(removed), removed.n_texts)
-
-
-def _single(method: str, field: str, removed: Removed) -> Tensor:
-    """What came of a method [n], NaN for targets for which it removes from no module or from several."""
-    outcome = removed.of(method)
-    found: Tensor = getattr(outcome, field)
-    return found.masked_fill(outcome.modules != 1, torch.nan)
+def _gap(part: Removed, measure: Measure, one: Method, other: Method) -> Tensor:
+    """One less another where both remove from one module, by text."""
+    a, b = part.outcomes[one], part.outcomes[other]
+    return part.mean(part.cases, measure.of(a) - measure.of(b), (a.modules == 1) & (b.modules == 1))
 
 
 def circuit_metrics(removed: Sequence[Removed]) -> list[Metric]:
     """Claim C6: is more than one predecessor needed where more than one is active? And with random latents?"""
-    return [
-        over_texts(f"{metric}{suffix}", removed, partial(of, method))
-        for suffix, method in (("", TOP_1), ("_random", RANDOM))
-        for metric, of in (("all_over_one", _all_over_one), ("alone_over_combined", _alone_over_combined))
-    ]
+    found = []
+    for method, suffix in ((TOP_1, ""), (RANDOM, "_random")):
+        together = [_all_over_one(part, method) for part in removed]
+        apart = [_alone_over_combined(part, method) for part in removed]
+        found.append(over_texts(f"all_over_one{suffix}", removed, together))
+        found.append(over_texts(f"alone_over_combined{suffix}", removed, apart))
+    return found
 
 
-def _all_over_one(method: str, removed: Removed) -> Tensor:
+def _all_over_one(part: Removed, method: Method) -> Tensor:
     """All predecessors removed less the one of them that does most by itself, where there are several, by text."""
-    single = [removed.of(alone(method, module)).deactivated for module in MODULES]
-    gap = removed.of(method).deactivated - torch.stack(single).nan_to_num(-1).amax(0)
-    return by_text(removed.text, gap.masked_fill(removed.of(method).modules < 2, torch.nan), removed.n_texts)
+    whole = part.outcomes[method]
+    each = torch.stack([part.outcomes[method.alone(module)].deactivated for module in MODULES])
+    return part.mean(part.cases, whole.deactivated - each.nan_to_num(-1).amax(0), whole.modules > 1)
 
 
-def _alone_over_combined(method: str, removed: Removed) -> Tensor:
+def _alone_over_combined(part: Removed, method: Method) -> Tensor:
     """How often removing the residual predecessor is enough: where it is the only one less where it is not, by text."""
-    only = removed.of(method).deactivated.masked_fill(removed.cases.group != RESIDUAL.bit, torch.nan)
-    one_of_several = removed.of(alone(method, RESIDUAL)).deactivated
-    return by_text(removed.text, only, removed.n_texts) - by_text(removed.text, one_of_several, removed.n_texts)
+    only = part.mean(part.cases, part.outcomes[method].deactivated, part.cases.group == RESIDUAL.bit)
+    return only - part.mean(part.cases, part.outcomes[method.alone(RESIDUAL)].deactivated)
 
 
 # Transition maps: claim C7

@@ -79,6 +79,7 @@ class Sample:
 class Cases:
     """Active latents of R_L, each with the group that its predecessors put it in."""
 
+    text: Tensor  # [c] number of the token's text
     token: Tensor  # [c] number in the sample
     target: Tensor  # [c] latent of R_L
     group: Tensor  # [c] number in GROUPS
@@ -88,7 +89,7 @@ class Cases:
 
     def select(self, rows: Tensor) -> Cases:
         """Some of the cases: by a mask [c] or by numbers."""
-        return Cases(self.token[rows], self.target[rows], self.group[rows])
+        return Cases(self.text[rows], self.token[rows], self.target[rows], self.group[rows])
 
 
 def held_out_texts(model: Model, excerpts: Iterable[Excerpt], n: int, seed: int = 0) -> Texts:
@@ -154,7 +155,7 @@ def active_cases(found: Sample, predecessors: Predecessors) -> Cases:
     for module, matches in zip(MODULES, predecessors, strict=True):
         source = matches.source.cpu()[target]
         group += (active(found.codes[module], token, source) > 0) * module.bit
-    return Cases(token, target, group)
+    return Cases(found.row[token], token, target, group)
 
 
 def active(codes: Tensor, token: Tensor, latents: Tensor) -> Tensor:

@@ -17,10 +17,10 @@ from reproductions.feature_flow import campaigns, experiments, figures, findings
 from reproductions.feature_flow.campaigns import CUMULATIVE, ONE_LAYER, RANDOM_GRAPH, SEED, WAYS, WRITTEN, Atlas
 from reproductions.feature_flow.deactivation import Outcome
 from reproductions.feature_flow.effects import Baseline, Left, Scores
-from reproductions.feature_flow.experiments import BEST, PEARSON, RANDOM, TOP_1, Matched, alone, exchanged
-from reproductions.feature_flow.findings import by_text, over_texts
+from reproductions.feature_flow.experiments import BEST, PEARSON, RANDOM, TOP_1, Matched, Part, exchanged
+from reproductions.feature_flow.findings import over_texts
 from reproductions.feature_flow.graphs import Node
-from reproductions.feature_flow.groups import sample
+from reproductions.feature_flow.groups import Cases, sample
 from reproductions.feature_flow.method import MLP, MODULES, RESIDUAL
 from reproductions.feature_flow.readings import read
 from reproductions.feature_flow.taxonomy import seed_level
@@ -181,26 +181,26 @@ def test_what_the_steps_find_can_be_kept(readings, trials, removed):
         skeleton, tensors = encode(found, "")
         again = decode(skeleton, tensors)
         assert encode(again, "")[0] == skeleton
-    assert again[0].of(TOP_1).after.nan_to_num(-1).equal(removed[0].of(TOP_1).after.nan_to_num(-1))
+    assert again[0].outcomes[TOP_1].after.nan_to_num(-1).equal(removed[0].outcomes[TOP_1].after.nan_to_num(-1))
 
 
 # Units
 
 
 def test_values_of_cases_are_averaged_text_by_text():
-    text = torch.tensor([0, 0, 2, 2, 2])
+    cases = Cases(torch.tensor([0, 0, 2, 2, 2]), *torch.zeros(3, 5, dtype=torch.long))
     values = torch.tensor([1.0, 2.0, 5.0, math.nan, 6.0])
 
-    found = by_text(text, values, 4)
+    found = Part(0, 4).mean(cases, values)
+    few = Part(0, 4).mean(cases, values, torch.arange(5) > 2)
 
     assert found[[0, 2]].tolist() == [1.5, 5.5]
     assert found[[1, 3]].isnan().all()
+    assert few[2] == 6 and few[[0, 1, 3]].isnan().all()
 
 
 def test_a_text_is_one_unit_however_many_windows_saw_it(trials):
-    values = {id(trial): torch.arange(12.0) + 100 * number for number, trial in enumerate(trials)}
-
-    found = over_texts("mean", trials, lambda trial: values[id(trial)])
+    found = over_texts("mean", trials, [torch.arange(12.0) + 100 * number for number, _ in enumerate(trials)])
 
     first, second = (torch.arange(12.0) + shift for shift in (50.0, 250.0))
     assert list(found.units) == torch.cat([first, second]).tolist()
@@ -214,10 +214,9 @@ def test_a_texts_separation_is_the_mean_of_mann_whitney_areas(trials):
     """Pairs of groups count by how many pairs of latents they have."""
     trial = trials[0]
     scores = trial.matched.scores[RESIDUAL]
-    text = trial.text(trial.cases)
     expected = []
     for number in range(trial.n_texts):
-        own = trial.cases.select(text == number)
+        own = trial.cases.select(trial.cases.text == number)
         wins = pairs = 0.0
         for group in range(8):
             if group & RESIDUAL.bit:
@@ -300,12 +299,13 @@ def planted_removal(removed, after, method=TOP_1, modules=1):
 
 def test_removals_are_counted_text_by_text_where_one_module_has_a_predecessor(removed):
     first = removed[0]
-    after = torch.where(first.text == first.text[0], 0.0, 1.0)
+    text = first.cases.text
+    after = torch.where(text == text[0], 0.0, 1.0)
     single, combined = (planted_removal(first, after, modules=modules) for modules in (1, 2))
 
     found, nothing = ({m.name: m for m in findings.removal_metrics([each])} for each in (single, combined))
 
-    n_texts = len(first.text.unique())
+    n_texts = len(text.unique())
     assert found["deactivated_top1"].value == pytest.approx(1 / n_texts, rel=1e-4)
     assert found["change_top1"].value == pytest.approx((1 + 0.5 * (n_texts - 1)) / n_texts, rel=1e-4)
     assert nothing["deactivated_top1"].n == 0
@@ -362,7 +362,7 @@ def nearly(after):
 
 def test_methods_that_do_alike_hold_and_others_do_not(metrics, removed):
     base = drawn(drawn(removed, 0.9, TOP_1, 0), 0.02, RANDOM, 1)
-    alike = [planted_removal(part, nearly(part.of(TOP_1).after), PEARSON) for part in base]
+    alike = [planted_removal(part, nearly(part.outcomes[TOP_1].after), PEARSON) for part in base]
 
     assert judged(metrics, alike, "C3") == [HOLDS]
     assert judged(metrics, drawn(base, 0.1, PEARSON, 2), "C3") != [HOLDS]
@@ -370,7 +370,7 @@ def test_methods_that_do_alike_hold_and_others_do_not(metrics, removed):
 
 def test_close_to_the_best_of_all_holds_and_far_from_it_does_not(metrics, removed):
     base = drawn(drawn(removed, 0.9, TOP_1, 0), 0.02, RANDOM, 1)
-    close = [planted_removal(part, nearly(part.of(TOP_1).after), BEST) for part in base]
+    close = [planted_removal(part, nearly(part.outcomes[TOP_1].after), BEST) for part in base]
     far = drawn(drawn(base, 0.2, TOP_1, 4), 0.9, BEST, 3)
 
     assert judged(metrics, close, "C4") == [HOLDS]
@@ -383,7 +383,7 @@ def test_a_circuit_needs_all_of_its_predecessors(removed):
     cases = replace(first.cases, group=torch.full((n,), RESIDUAL.bit | MLP.bit))
     planted = planted_removal(replace(first, cases=cases), torch.zeros(n), modules=2)
     for module in MODULES:
-        planted = planted_removal(planted, torch.full((n,), 0.4), alone(TOP_1, module))
+        planted = planted_removal(planted, torch.full((n,), 0.4), TOP_1.alone(module))
 
     found = {m.name: m for m in findings.circuit_metrics([planted])}
 
@@ -394,9 +394,9 @@ def test_a_circuit_needs_all_of_its_predecessors(removed):
 def test_a_ceiling_is_over_the_targets_that_it_was_sought_of(removed):
     found = {m.name: m for m in findings.rival_metrics(removed)}
 
-    sought = [part for part in removed if not part.of(BEST).after.isnan().all()]
+    sought = [part for part in removed if not part.outcomes[BEST].after.isnan().all()]
     assert sought
-    assert found["best_over_top1"].n <= sum(len(part.text.unique()) for part in sought)
+    assert found["best_over_top1"].n <= sum(len(part.cases.text.unique()) for part in sought)
     assert found["best_over_top1"].value >= 0  # the matched latent is among those tried
 
 
