@@ -34,6 +34,7 @@ from reproductions.common.model import Model
 from reproductions.common.progress import counting
 from reproductions.feature_flow.groups import Cases, Sample, active
 from reproductions.feature_flow.method import AFTER, MODULES, NONE, Place, Predecessors
+from reproductions.feature_flow.named import Measure
 from reproductions.feature_flow.windows import Window
 
 AT_ONCE = 1024  # interventions in one pass
@@ -136,19 +137,6 @@ def control(found: Sample, removed: Interventions, generator: torch.Generator) -
 
 def _draw(n: int, generator: torch.Generator) -> int:
     return int(torch.randint(n, (1,), generator=generator))
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What is told of an outcome: `key` in the names of metrics, `label` in figures."""
-
-    key: str
-    label: str
-
-    def of(self, outcome: Outcome) -> Tensor:
-        """Of each target: [n]."""
-        found: Tensor = getattr(outcome, self.key)
-        return found
 
 
 DEACTIVATED = Measure("deactivated", "put out")

@@ -45,24 +45,26 @@ from reproductions.feature_flow.method import (
     top_matches,
     typical_activations,
 )
+from reproductions.feature_flow.named import Named
 from reproductions.feature_flow.readings import ALL, Readings
 from reproductions.feature_flow.taxonomy import RATE, Null, Thresholds, classify
-from reproductions.feature_flow.transitions import TransitionMap, Values, explained
+from reproductions.feature_flow.transitions import (
+    BACKWARD_MAP,
+    COSINE_MAP,
+    PEARSON_MAP,
+    PERMUTED_MAP,
+    RANDOM_MAP,
+    SHUFFLED_MAP,
+    Predictor,
+    TransitionMap,
+    Values,
+    explained,
+)
 from reproductions.feature_flow.windows import Window, WindowError, shipped_layers
 
 ALIKE = 20  # latents next to each other, in the order of firing rates, among which scores are exchanged
 K = 5  # matches that are kept: the paper removes up to five
 SINGLE = [module.bit for module in MODULES]  # groups of one predecessor
-
-COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP, RANDOM_MAP, SHUFFLED_MAP = (
-    "cosine",
-    "cosine, backward",
-    "permutation",
-    "Pearson",
-    "random permutation",
-    "cosine, shuffled",
-)
-FOLDED = ", folded"
 
 
 # Matching
@@ -147,7 +149,7 @@ def pairs_of_values(window: Window, samples: Sequence[Sample]) -> Values:
     return Values(a[kept], b[kept], kept.nonzero()[:, 0].cpu())
 
 
-def transitions(before: Dictionary, after: Dictionary, values: Values, seed: int = 0) -> dict[str, Tensor]:
+def transitions(before: Dictionary, after: Dictionary, values: Values, seed: int = 0) -> dict[Predictor, Tensor]:
     """What binary maps from one residual stream's latents to the next one's explain of each text [texts] (appendix F).
 
     Folding and correlations are learnt from every third text, which is not among those that are explained.
@@ -164,12 +166,12 @@ def transitions(before: Dictionary, after: Dictionary, values: Values, seed: int
         RANDOM_MAP: drawn,
         SHUFFLED_MAP: replace(cosine, indices=torch.randperm(len(b), generator=generator)[cosine.indices.cpu()]),
     }
-    unfolded = {way: TransitionMap.forward(found) for way, found in matches.items()}
+    unfolded = {each: TransitionMap.forward(found) for each, found in matches.items()}
     unfolded[BACKWARD_MAP] = TransitionMap.backward(top_matches(b, a))
     typical = [typical_activations([found]) for found in codes]
-    folded = {way + FOLDED: transition.folded(*typical) for way, transition in unfolded.items()}
-    compared = {COSINE_MAP: unfolded[COSINE_MAP], PERMUTED_MAP: unfolded[PERMUTED_MAP], **folded}
-    return explained(compared, before.sae, after.sae, tested)
+    folded = {each: transition.folded(*typical) for each, transition in unfolded.items()}
+    plain = {each.unfolded: unfolded[each] for each in (COSINE_MAP, PERMUTED_MAP)}
+    return explained(folded | plain, before.sae, after.sae, tested)
 
 
 # Experiment 1: groups
@@ -221,11 +223,8 @@ def trials(
 
 
 @dataclass(frozen=True)
-class Method:
-    """A way to choose what is removed: `key` in the names of metrics, `label` in figures."""
-
-    key: str
-    label: str
+class Method(Named):
+    """A way to choose what is removed."""
 
     def alone(self, module: Place) -> Method:
         """The same where only what it chooses in one module is removed."""

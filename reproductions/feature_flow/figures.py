@@ -18,12 +18,12 @@ from reproductions.common.plots import CATEGORICAL
 from reproductions.feature_flow.campaigns import SEED, WAYS, WRITTEN
 from reproductions.feature_flow.deactivation import CHANGE, DEACTIVATED
 from reproductions.feature_flow.experiments import BEST, METHODS, RANDOM, Matched, Trial
-from reproductions.feature_flow.findings import EXPLAINED
 from reproductions.feature_flow.graphs import FlowGraph, Node
 from reproductions.feature_flow.groups import GROUPS, Cases
 from reproductions.feature_flow.groups import shares as group_shares
 from reproductions.feature_flow.method import MODULES, Place
 from reproductions.feature_flow.taxonomy import STATES
+from reproductions.feature_flow.transitions import PREDICTORS
 from reproductions.feature_flow.windows import window_sites
 
 BINS = [number / 50 for number in range(51)]
@@ -167,10 +167,10 @@ def _texts(axes: Axes, metrics: Metrics) -> None:
 def transitions(metrics: Metrics) -> Figure:
     """The variance that each map explains, for each training of the target's autoencoder."""
     figure, axes = plt.subplots(figsize=(6.5, 2.8))
-    for row, slug in enumerate(EXPLAINED):
-        values = metrics[f"explained_{slug}"].per_seed
+    for row, each in enumerate(PREDICTORS):
+        values = metrics[f"explained_{each.key}"].per_seed
         axes.scatter(values, [row] * len(values), marker="|", s=160, color=CATEGORICAL[0])
-    axes.set_yticks(range(len(EXPLAINED)), [slug.replace("_", " ") for slug in EXPLAINED])
+    axes.set_yticks(range(len(PREDICTORS)), [each.label for each in PREDICTORS])
     axes.invert_yaxis()
     axes.set(xlabel="variance explained")
     axes.grid(axis="x")

@@ -13,22 +13,15 @@ from torch import Tensor
 
 from reproductions.common.metrics import Metric, difference_of, mean_of, missing, share_of
 from reproductions.common.stats import nan_mean
-from reproductions.feature_flow.deactivation import CHANGE, DEACTIVATED, Measure
+from reproductions.feature_flow.deactivation import CHANGE, DEACTIVATED
 from reproductions.feature_flow.experiments import (
-    BACKWARD_MAP,
     BEST,
-    COSINE_MAP,
     EVERYTHING,
-    FOLDED,
     METHODS,
     ONE_OF_5,
     PEARSON,
-    PEARSON_MAP,
     PERMUTED,
-    PERMUTED_MAP,
     RANDOM,
-    RANDOM_MAP,
-    SHUFFLED_MAP,
     TOP_1,
     Matched,
     Method,
@@ -39,9 +32,19 @@ from reproductions.feature_flow.experiments import (
 )
 from reproductions.feature_flow.groups import GROUPS, PROSE, TECHNICAL, Cases, active_cases
 from reproductions.feature_flow.method import ATTENTION, MLP, MODULES, RESIDUAL, Place, Predecessors
+from reproductions.feature_flow.named import Measure
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.taxonomy import STATES, UNEXPLAINED, SeedLevel, classify
-from reproductions.feature_flow.transitions import OWN
+from reproductions.feature_flow.transitions import (
+    BACKWARD_MAP,
+    COSINE_MAP,
+    OWN,
+    PERMUTED_MAP,
+    PREDICTORS,
+    RANDOM_MAP,
+    SHUFFLED_MAP,
+    Predictor,
+)
 
 WITH_MLP = (MLP.bit, MLP.bit | ATTENTION.bit)  # groups with a predecessor in the MLP, but none in the residual stream
 NEW = (*WITH_MLP, ATTENTION.bit)  # groups without a residual predecessor
@@ -265,40 +268,24 @@ def _alone_over_combined(part: Removed, method: Method) -> Tensor:
 
 # Transition maps: claim C7
 
-
-EXPLAINED = {  # maps, in the names of metrics
-    "own_code": OWN,
-    "cosine": COSINE_MAP + FOLDED,
-    "cosine_backward": BACKWARD_MAP + FOLDED,
-    "permutation": PERMUTED_MAP + FOLDED,
-    "pearson": PEARSON_MAP + FOLDED,
-    "cosine_unfolded": COSINE_MAP,
-    "permutation_unfolded": PERMUTED_MAP,
-    "random_permutation": RANDOM_MAP + FOLDED,
-}
-MAP_GAPS = {  # claims' metrics: which map, and less which
-    "cosine_map_over_permutation": (COSINE_MAP + FOLDED, PERMUTED_MAP + FOLDED),
-    "backward_map_over_permutation": (BACKWARD_MAP + FOLDED, PERMUTED_MAP + FOLDED),
-    "unfolded_map_over_permutation": (COSINE_MAP, PERMUTED_MAP),
-    "shuffled_map_over_random": (SHUFFLED_MAP + FOLDED, RANDOM_MAP + FOLDED),
-    "own_code_over_permutation": (OWN, PERMUTED_MAP + FOLDED),
+MAP_GAPS = {  # what predicts, and less what
+    "cosine_map_over_permutation": (COSINE_MAP, PERMUTED_MAP),
+    "backward_map_over_permutation": (BACKWARD_MAP, PERMUTED_MAP),
+    "unfolded_map_over_permutation": (COSINE_MAP.unfolded, PERMUTED_MAP.unfolded),
+    "shuffled_map_over_random": (SHUFFLED_MAP, RANDOM_MAP),
+    "own_code_over_permutation": (OWN, PERMUTED_MAP),
 }
 
 
-def transition_metrics(found: Sequence[Mapping[str, Tensor]]) -> list[Metric]:
-    """Variance explained by maps, of each text; one entry for each training of R_L's autoencoder.
+def transition_metrics(found: Sequence[Mapping[Predictor, Tensor]]) -> list[Metric]:
+    """Variance explained, of each text; one entry for each training of R_L's autoencoder.
 
     Intervals are over the texts of the first training; the values of all trainings are shown.
     """
-
-    def gap(one: str, other: str, trainings: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
-        return [maps[one] - maps[other] for maps in trainings]
-
-    return [
-        *(_of_trainings(f"explained_{slug}", [maps[way] for maps in found]) for slug, way in EXPLAINED.items()),
-        *(_of_trainings(metric, gap(*ways, found)) for metric, ways in MAP_GAPS.items()),
-        _of_trainings("unfolded_map_over_permutation_again", gap(COSINE_MAP, PERMUTED_MAP, found[1:])),
-    ]
+    shares = {f"explained_{each.key}": [maps[each] for maps in found] for each in PREDICTORS}
+    gaps = {metric: [maps[one] - maps[other] for maps in found] for metric, (one, other) in MAP_GAPS.items()}
+    again = {"unfolded_map_over_permutation_again": gaps["unfolded_map_over_permutation"][1:]}
+    return [_of_trainings(metric, values) for metric, values in (shares | gaps | again).items()]
 
 
 def _of_trainings(metric: str, values: Sequence[Tensor]) -> Metric:

@@ -27,6 +27,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from reproductions.feature_flow.named import Named
+
 TARGET_BLOCK, SOURCE_BLOCK = 1024, 4096  # scores held at once: 16 MiB in float32
 CONSTANT = 1e-12  # a latent whose variance is below this share of its mean square does not vary
 NONE = -1  # the index of a match that there is not
@@ -39,15 +41,13 @@ class MatchingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a layer has a dictionary: `key` names it in fields and metrics, `label` in figures and tables.
+class Place(Named):
+    """Where a layer has a dictionary.
 
     Where predecessors are sought, `short` names the groups of latents that have an active one there, and `bit` is what
     that adds to a group's number.
     """
 
-    key: str
-    label: str
     short: str = ""
     bit: int = 0
 

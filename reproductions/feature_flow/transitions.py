@@ -21,9 +21,32 @@ import torch
 from torch import Tensor
 
 from reproductions.feature_flow.method import NONE, Matches, MatchingError
+from reproductions.feature_flow.named import Named
 
 TOKENS_AT_ONCE = 2048
-OWN = "own code"  # what B's autoencoder explains itself: the most that a map can be asked for
+
+
+@dataclass(frozen=True)
+class Predictor(Named):
+    """What the codes of B are predicted by; maps are folded unless they are called `unfolded`."""
+
+    @property
+    def unfolded(self) -> Predictor:
+        """The same map as it is."""
+        return Predictor(f"{self.key}_unfolded", f"{self.label} unfolded")
+
+
+OWN = Predictor("own_code", "own code")  # B's autoencoder: the most that a map can be asked for
+COSINE_MAP = Predictor("cosine", "cosine")
+BACKWARD_MAP = Predictor("cosine_backward", "cosine backward")
+PERMUTED_MAP = Predictor("permutation", "permutation")
+PEARSON_MAP = Predictor("pearson", "pearson")
+RANDOM_MAP = Predictor("random_permutation", "random permutation")
+SHUFFLED_MAP = Predictor("cosine_shuffled", "cosine shuffled")
+PREDICTORS = (  # of which it is told how much they explain
+    *(OWN, COSINE_MAP, BACKWARD_MAP, PERMUTED_MAP, PEARSON_MAP),
+    *(COSINE_MAP.unfolded, PERMUTED_MAP.unfolded, RANDOM_MAP),
+)
 
 
 class Autoencoder(Protocol):
@@ -102,20 +125,22 @@ class Values:
 
 
 @torch.no_grad()
-def explained(maps: Mapping[str, TransitionMap], a: Autoencoder, b: Autoencoder, values: Values) -> dict[str, Tensor]:
+def explained(
+    maps: Mapping[Predictor, TransitionMap], a: Autoencoder, b: Autoencoder, values: Values
+) -> dict[Predictor, Tensor]:
     """How much of B's variance each map explains in each text, and under `OWN` what B's own code does: [texts].
 
     1 - |y - ŷ|² of the text / |y - mean|² of a text on the mean: the mean over texts is the share of all variance that
     is explained, 1 at best, and below 0 where the mean activation would do better.
     """
     variance = _by_text(_squares(values.b - values.b.double().mean(0)), values.text)
-    missed: dict[str, list[Tensor]] = {}
+    missed: dict[Predictor, list[Tensor]] = {}
     for x_a, x_b in zip(values.a.split(TOKENS_AT_ONCE), values.b.split(TOKENS_AT_ONCE), strict=True):
         z_a = a.encode(x_a)
-        predicted = {OWN: b.encode(x_b)} | {name: transition(z_a) for name, transition in maps.items()}
-        for name, z_b in predicted.items():
-            missed.setdefault(name, []).append(_squares(x_b - b.decode(z_b)))
-    return {name: 1 - _by_text(torch.cat(parts), values.text) / variance.mean() for name, parts in missed.items()}
+        predicted = {OWN: b.encode(x_b)} | {each: transition(z_a) for each, transition in maps.items()}
+        for each, z_b in predicted.items():
+            missed.setdefault(each, []).append(_squares(x_b - b.decode(z_b)))
+    return {each: 1 - _by_text(torch.cat(parts), values.text) / variance.mean() for each, parts in missed.items()}
 
 
 def _squares(rows: Tensor) -> Tensor:

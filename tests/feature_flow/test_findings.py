@@ -25,6 +25,7 @@ from reproductions.feature_flow.method import MLP, MODULES, RESIDUAL
 from reproductions.feature_flow.readings import read
 from reproductions.feature_flow.taxonomy import seed_level
 from reproductions.feature_flow.themes import LEXICON, NO_WORD, Theme, Vocabulary
+from reproductions.feature_flow.transitions import COSINE_MAP, PREDICTORS, SHUFFLED_MAP
 from reproductions.feature_flow.windows import WindowError
 from tests.feature_flow.tiny_window import tiny_texts, tiny_window
 from tests.head_mapping.tiny import VOCABULARY, tiny_llama
@@ -415,10 +416,8 @@ def test_pairs_are_of_every_token_but_the_first(model, matched, trials):
 
 
 def test_a_map_is_judged_over_the_texts_of_the_first_training():
-    names = {way for ways in findings.MAP_GAPS.values() for way in ways} | set(findings.EXPLAINED.values())
-    base = {way: torch.tensor([0.5, 0.6, 0.7]) for way in names}
-    cosine = experiments.COSINE_MAP + experiments.FOLDED
-    trainings = [base | {cosine: torch.tensor([0.52, 0.62, 0.71]) + shift} for shift in (0.0, 0.1)]
+    base = dict.fromkeys((*PREDICTORS, SHUFFLED_MAP), torch.tensor([0.5, 0.6, 0.7]))
+    trainings = [base | {COSINE_MAP: torch.tensor([0.52, 0.62, 0.71]) + shift} for shift in (0.0, 0.1)]
 
     found = {m.name: m for m in findings.transition_metrics(trainings)}
     gap = found["cosine_map_over_permutation"]
