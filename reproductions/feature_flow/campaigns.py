@@ -25,6 +25,7 @@ from reproductions.feature_flow.effects import (
     write,
 )
 from reproductions.feature_flow.experiments import Matched
+from reproductions.feature_flow.named import Named
 from reproductions.feature_flow.readings import Readings
 from reproductions.feature_flow.steering import (
     START,
@@ -44,23 +45,21 @@ from reproductions.feature_flow.steering import (
 from reproductions.feature_flow.taxonomy import UNEXPLAINED
 from reproductions.feature_flow.themes import Theme
 
-SEED, ONE_LAYER, CUMULATIVE, REPEATED, RANDOM_GRAPH = (
-    "seed alone",
-    "graph, the seed's layer",
-    "graph, all layers",
-    "seed at all layers",
-    "random graph",
-)
-WAYS = {  # to amplify a theme, in the names of metrics
-    SEED: "seed",
-    ONE_LAYER: "one_layer",
-    CUMULATIVE: "graph",
-    REPEATED: "repeated",
-    RANDOM_GRAPH: "random_graph",
-}
+
+@dataclass(frozen=True)
+class Way(Named):
+    """A way to amplify or suppress a theme."""
+
+
+SEED = Way("seed", "seed alone")
+ONE_LAYER = Way("one_layer", "graph, the seed's layer")
+CUMULATIVE = Way("graph", "graph, all layers")
+REPEATED = Way("repeated", "seed at all layers")
+RANDOM_GRAPH = Way("random_graph", "random graph")
+OTHER_GRAPH = Way("other_graph", "another theme's graph")
+WAYS = (SEED, ONE_LAYER, CUMULATIVE, REPEATED, RANDOM_GRAPH)  # to amplify
 AS_STRONG = (SEED, ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways that are also compared at the same strength
 WRITTEN = (SEED, ONE_LAYER, CUMULATIVE, RANDOM_GRAPH)  # ways under which texts are written
-OTHER_GRAPH = "another theme's graph"
 SUPPRESSED = (SEED, ONE_LAYER, CUMULATIVE, OTHER_GRAPH)
 SMALL, STRONG = (0, -1), -16  # r of the paper's figure 10: the two that are nearest to 0, and one that is far from it
 
@@ -101,17 +100,17 @@ class Campaign:
     """Ways to amplify some themes, and how strong each must be: n = themes x ways, theme by theme."""
 
     themes: Sequence[Theme]
-    ways: Sequence[str]
+    ways: Sequence[Way]
     steerings: Sequence[Steering]
     strengths: Tensor  # [n, targets], s of h + s V; NaN where none reaches the target
     prompts: Sequence[str]
 
-    def only(self, ways: Sequence[str]) -> Campaign:
+    def only(self, ways: Sequence[Way]) -> Campaign:
         """The same with some of the ways."""
         rows = [first + self.ways.index(way) for first in range(0, len(self.steerings), len(self.ways)) for way in ways]
         return replace(self, ways=ways, steerings=[self.steerings[row] for row in rows], strengths=self.strengths[rows])
 
-    def as_strong_as(self, way: str) -> Campaign:
+    def as_strong_as(self, way: Way) -> Campaign:
         """All ways with the strength s that one of them has."""
         by_theme = self.strengths.view(len(self.themes), len(self.ways), -1)
         own = by_theme[:, [self.ways.index(way)]]
@@ -134,7 +133,7 @@ class Campaign:
         return (own / clean[:, None, None]).log2()
 
 
-Ways = Mapping[str, Sequence[Steering]]  # what each way adds, theme by theme
+Ways = Mapping[Way, Sequence[Steering]]  # what each way adds, theme by theme
 
 
 def campaign(themes: Sequence[Theme], ways: Ways, strengths: Tensor, prompts: Sequence[str] = PROMPTS) -> Campaign:
@@ -157,23 +156,23 @@ def _in_turn(ways: Ways) -> list[Steering]:
     return [steering for own in zip(*ways.values(), strict=True) for steering in own]
 
 
-def conditions(atlas: Atlas, themes: Sequence[Theme], seed: int) -> dict[str, list[Steering]]:
+def conditions(atlas: Atlas, themes: Sequence[Theme], seed: int) -> dict[Way, list[Steering]]:
     """The ways to amplify each theme that are compared, and their controls."""
     generator = torch.Generator().manual_seed(seed)
     every = [_ways(atlas, theme, generator) for theme in themes]
     return {way: [own[way] for own in every] for way in WAYS}
 
 
-def _ways(atlas: Atlas, theme: Theme, generator: torch.Generator) -> dict[str, Steering]:
+def _ways(atlas: Atlas, theme: Theme, generator: torch.Generator) -> dict[Way, Steering]:
     dictionaries, flow = atlas.dictionaries, atlas.flow(theme)
     site, latent = theme.seed.site, theme.seed.latent
-    whole = along(CUMULATIVE, flow, dictionaries, atlas.typical)
+    whole = along(flow, dictionaries, atlas.typical)
     return {
-        SEED: along(SEED, {site: [latent]}, dictionaries, atlas.typical),
-        ONE_LAYER: along(ONE_LAYER, at_layer(flow, layer_of(site)), dictionaries, atlas.typical),
+        SEED: along({site: [latent]}, dictionaries, atlas.typical),
+        ONE_LAYER: along(at_layer(flow, layer_of(site)), dictionaries, atlas.typical),
         CUMULATIVE: whole,
-        REPEATED: repeated_seed(REPEATED, whole, dictionaries[site].directions[latent]),
-        RANDOM_GRAPH: random_graph(RANDOM_GRAPH, whole, flow, dictionaries, generator),
+        REPEATED: repeated_seed(whole, dictionaries[site].directions[latent]),
+        RANDOM_GRAPH: random_graph(whole, flow, dictionaries, generator),
     }
 
 
@@ -185,32 +184,32 @@ def by_layer(
     For all layers that any of them has; NaN for a theme that has nothing to add there.
     """
     layers = sorted({layer_of(site) for each in wholes for site in each.vectors})
-    ways = {str(layer): [_part(each, layer) for each in wholes] for layer in layers}
+    ways = {Way(f"layer_{layer}", f"layer {layer}"): [_part(each, layer) for each in wholes] for layer in layers}
     made = campaign(themes, ways, strengths_at(model, ways, (target,), prompts), prompts)
     return dict(zip(layers, made.masses(model)[..., 0].unbind(1), strict=True))
 
 
 def _part(whole: Steering, layer: int) -> Steering:
-    return Steering(f"layer {layer}", {site: v for site, v in whole.vectors.items() if layer_of(site) == layer})
+    return Steering({site: v for site, v in whole.vectors.items() if layer_of(site) == layer})
 
 
 @torch.no_grad()
 def written(
     model: Model, made: Campaign, target: int, each: int, seeds: Sequence[int], baseline: Baseline
-) -> dict[str, list[Scores]]:
+) -> dict[Way, list[Scores]]:
     """What the model writes under each way at a target, for each theme [seeds, prompts, each]; NaN where none was."""
     steered = made.at(target)
     texts = write(model, made.prompts, each, seeds, steered)
     coherent = coherence(surprise(model, made.prompts, texts), baseline.surprise)
     nothing = torch.full(texts.shape[1:-1], torch.nan)
-    found: dict[str, list[Scores]] = {way: [Scores(nothing, nothing) for _ in made.themes] for way in made.ways}
+    found: dict[Way, list[Scores]] = {way: [Scores(nothing, nothing) for _ in made.themes] for way in made.ways}
     for row, number in enumerate(steered.chosen):
         place, way = divmod(number, len(made.ways))
         found[made.ways[way]][place] = Scores(baseline.about(made.themes[place], texts[row]), coherent[row])
     return found
 
 
-def examples(model: Model, made: Campaign, target: int, way: str, seed: int) -> list[tuple[Theme, str]]:
+def examples(model: Model, made: Campaign, target: int, way: Way, seed: int) -> list[tuple[Theme, str]]:
     """One text behind the first prompt for each theme that a way to steer reaches the target for."""
     own = made.only([way])
     steered = own.at(target)
@@ -221,7 +220,7 @@ def examples(model: Model, made: Campaign, target: int, way: str, seed: int) -> 
     ]
 
 
-def suppressed(model: Model, atlas: Atlas, themes: Sequence[Theme]) -> dict[int, dict[str, Left]]:
+def suppressed(model: Model, atlas: Atlas, themes: Sequence[Theme]) -> dict[int, dict[Way, Left]]:
     """What is left of each theme [themes] behind prompts that bring it up, for each r that multiplies activations.
 
     Those of the seed, of its graph at the seed's layer, of its graph at this layer and all below, and, to compare, of
@@ -237,7 +236,7 @@ def suppressed(model: Model, atlas: Atlas, themes: Sequence[Theme]) -> dict[int,
         flows = {SEED: by_site([theme.seed]), ONE_LAYER: own, CUMULATIVE: below[number], OTHER_GRAPH: other}
         editor = suppressor([flows[way] for way, _ in tried], atlas.dictionaries)
         every.append(ExpectedMass(model, prompts_about(theme)).left(theme, Steered.kept(editor, strengths)))
-    found: dict[int, dict[str, Left]] = {}
+    found: dict[int, dict[Way, Left]] = {}
     for place, (way, factor) in enumerate(tried):
         found.setdefault(factor, {})[way] = Left(
             torch.stack([left.share[place] for left in every]), torch.stack([left.divergence[place] for left in every])

@@ -18,6 +18,7 @@ from reproductions.common.edits import Edit, final_states, generate, unembed
 from reproductions.common.model import Model
 from reproductions.common.progress import counting
 from reproductions.common.steering import LOGITS_AT_ONCE
+from reproductions.feature_flow.named import Measure
 from reproductions.feature_flow.steering import Editor
 from reproductions.feature_flow.themes import Theme
 
@@ -205,6 +206,12 @@ class Baseline:
     def about(self, theme: Theme, texts: Tensor) -> Tensor:
         """1 where a text [..., w] has more of a theme's words than 95 % of the texts behind other prompts: [...]."""
         return (theme.hits(texts) > theme.hits(self.others).quantile(QUANTILE)).float()
+
+
+BEHAVIOUR = Measure("behaviour", "behaviour")
+COHERENCE = Measure("coherence", "coherence")
+AMPLIFIED = Measure("amplified", "behaviour x coherence")
+MEASURES = (BEHAVIOUR, COHERENCE, AMPLIFIED)
 
 
 @dataclass(frozen=True)

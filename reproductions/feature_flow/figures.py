@@ -15,8 +15,9 @@ from torch import Tensor
 
 from reproductions.common.metrics import Metric
 from reproductions.common.plots import CATEGORICAL
-from reproductions.feature_flow.campaigns import SEED, WAYS, WRITTEN
+from reproductions.feature_flow.campaigns import SEED, WAYS, WRITTEN, Way
 from reproductions.feature_flow.deactivation import CHANGE, DEACTIVATED
+from reproductions.feature_flow.effects import AMPLIFIED, BEHAVIOUR, COHERENCE
 from reproductions.feature_flow.experiments import BEST, METHODS, RANDOM, Matched, Trial
 from reproductions.feature_flow.graphs import FlowGraph, Node
 from reproductions.feature_flow.groups import GROUPS, Cases
@@ -29,7 +30,7 @@ from reproductions.feature_flow.windows import window_sites
 BINS = [number / 50 for number in range(51)]
 COLOURS = {RANDOM: CATEGORICAL[1], BEST: CATEGORICAL[2]}  # of methods that are no rivals
 MARKERS = ("o", "s", "^", "v", "D")
-FIELDS = {"behaviour": ("o", -0.2), "coherence": ("s", 0.0), "amplified": ("D", 0.2)}
+SHAPES = {BEHAVIOUR: ("o", -0.2), COHERENCE: ("s", 0.0), AMPLIFIED: ("D", 0.2)}  # and how far below the middle
 Metrics = Mapping[str, Metric]
 
 
@@ -99,8 +100,10 @@ def deactivation(metrics: Metrics) -> Figure:
     """How often removing a latent's one predecessor puts it out, and how far it falls, by method; 95 % intervals."""
     figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
     for axes, measure in zip(panels, (DEACTIVATED, CHANGE), strict=True):
-        found = [metrics[f"{measure.key}_{method.key}"] for method in METHODS]
-        _points(axes, found, [COLOURS.get(method, CATEGORICAL[0]) for method in METHODS])
+        for row, method in enumerate(METHODS):
+            colour = COLOURS.get(method, CATEGORICAL[0])
+            _point(axes, metrics[f"{measure.key}_{method.key}"], row, marker="o", color=colour)
+        axes.grid(axis="x")
         axes.set(xlabel=f"{measure.label}, mean over texts", xlim=(min(0, axes.get_xlim()[0]), 1))
     panels[0].set_yticks(range(len(METHODS)), [method.label for method in METHODS])
     panels[0].invert_yaxis()
@@ -108,12 +111,10 @@ def deactivation(metrics: Metrics) -> Figure:
     return figure
 
 
-def _points(axes: Axes, found: Sequence[Metric], colours: Sequence[str]) -> None:
-    """A point with its interval in each row."""
-    for row, (metric, colour) in enumerate(zip(found, colours, strict=True)):
-        low, high = metric.interval or (math.nan, math.nan)
-        axes.errorbar(metric.value, row, xerr=[[metric.value - low], [high - metric.value]], marker="o", color=colour)
-    axes.grid(axis="x")
+def _point(axes: Axes, metric: Metric, row: float, **style: Any) -> None:
+    """A value with its 95 % interval."""
+    low, high = metric.interval or (math.nan, math.nan)
+    axes.errorbar(metric.value, row, xerr=[[metric.value - low], [high - metric.value]], **style)
 
 
 def sweep(found: Mapping[str, Mapping[float, Tensor]]) -> Figure:
@@ -131,13 +132,13 @@ def sweep(found: Mapping[str, Mapping[float, Tensor]]) -> Figure:
     return figure
 
 
-def steering(gains: Mapping[str, Mapping[float, float]], metrics: Metrics) -> Figure:
+def steering(gains: Mapping[Way, Mapping[float, float]], metrics: Metrics) -> Figure:
     """Left, how many times likelier a theme's words get at equal KL; right, if texts were written, their scores."""
-    written = metrics[f"amplified_{WAYS[SEED]}"].n > 0
+    written = metrics[f"{AMPLIFIED.key}_{SEED.key}"].n > 0
     figure, axes = plt.subplots(1, 1 + written, figsize=(11 if written else 6.5, 3.8), squeeze=False)
     left = axes[0, 0]
     for way, found in gains.items():
-        left.plot(list(found), list(found.values()), label=way, **_style(way))
+        left.plot(list(found), list(found.values()), label=way.label, **_style(way))
     left.set(xlabel="KL of the next token, nats", ylabel="log2 of the theme's mass, steered / clean")
     left.legend(fontsize="small")
     if written:
@@ -146,20 +147,18 @@ def steering(gains: Mapping[str, Mapping[float, float]], metrics: Metrics) -> Fi
     return figure
 
 
-def _style(way: str) -> dict[str, Any]:
-    number = list(WAYS).index(way)
+def _style(way: Way) -> dict[str, Any]:
+    number = WAYS.index(way)
     return {"color": CATEGORICAL[number % len(CATEGORICAL)], "marker": MARKERS[number]}
 
 
 def _texts(axes: Axes, metrics: Metrics) -> None:
     """The scores of texts, with 95 % intervals."""
     for number, way in enumerate(WRITTEN):
-        for field, (shape, shift) in FIELDS.items():
-            metric = metrics[f"{field}_{WAYS[way]}"]
-            low, high = metric.interval or (math.nan, math.nan)
-            ends, style = [[metric.value - low], [high - metric.value]], _style(way) | {"marker": shape}
-            axes.errorbar(metric.value, number + shift, xerr=ends, linewidth=0.8, **style)
-    axes.set_yticks(range(len(WRITTEN)), WRITTEN)
+        for measure, (shape, shift) in SHAPES.items():
+            style = _style(way) | {"marker": shape, "linewidth": 0.8}
+            _point(axes, metrics[f"{measure.key}_{way.key}"], number + shift, **style)
+    axes.set_yticks(range(len(WRITTEN)), [way.label for way in WRITTEN])
     axes.invert_yaxis()
     axes.set(xlabel="behaviour (circle), coherence (square), their product (diamond)", xlim=(0, 1.05))
 

@@ -97,7 +97,6 @@ def at_layer(flow: Flow, layer: int) -> Flow:
 class Steering:
     """What is added at each site for each unit of strength: [d_model]."""
 
-    name: str
     vectors: Mapping[str, Tensor]
 
     @property
@@ -106,25 +105,23 @@ class Steering:
         return math.hypot(*(vector.norm().item() for vector in self.vectors.values()))
 
 
-def along(
-    name: str, flow: Flow, dictionaries: Mapping[str, Dictionary], folded: Mapping[str, Tensor] | None = None
-) -> Steering:
+def along(flow: Flow, dictionaries: Mapping[str, Dictionary], folded: Mapping[str, Tensor] | None = None) -> Steering:
     """V: the sum of the decoder rows of the flow's latents at each site; `folded`, times typical activations [n]."""
     vectors = {}
     for site, latents in flow.items():
         rows = dictionaries[site].directions[list(latents)]
         vectors[site] = (rows * folded[site][list(latents), None].to(rows) if folded else rows).sum(0)
-    return Steering(name, vectors)
+    return Steering(vectors)
 
 
-def repeated_seed(name: str, like: Steering, direction: Tensor) -> Steering:
+def repeated_seed(like: Steering, direction: Tensor) -> Steering:
     """Control: the seed's own direction at all the sites of a steering, as long as what is there."""
     unit = torch.nn.functional.normalize(direction, dim=0)
-    return Steering(name, {site: vector.norm() * unit for site, vector in like.vectors.items()})
+    return Steering({site: vector.norm() * unit for site, vector in like.vectors.items()})
 
 
 def random_graph(
-    name: str, like: Steering, flow: Flow, dictionaries: Mapping[str, Dictionary], generator: torch.Generator
+    like: Steering, flow: Flow, dictionaries: Mapping[str, Dictionary], generator: torch.Generator
 ) -> Steering:
     """Control: at each site of a steering as many other latents, drawn at random, together as long as what is there."""
     vectors = {}
@@ -133,7 +130,7 @@ def random_graph(
         drawn = others[torch.randperm(len(others), generator=generator)[: len(flow[site])]]
         rows = dictionaries[site].directions[drawn].sum(0)
         vectors[site] = torch.nn.functional.normalize(rows, dim=0) * vector.norm()
-    return Steering(name, vectors)
+    return Steering(vectors)
 
 
 def amplifier(steerings: Sequence[Steering]) -> Editor:

@@ -17,15 +17,47 @@ from reproductions.feature_flow.campaigns import (
     SEED,
     SMALL,
     STRONG,
-    WAYS,
     WRITTEN,
+    Way,
 )
-from reproductions.feature_flow.effects import Left, Scores
+from reproductions.feature_flow.effects import AMPLIFIED, MEASURES, Left, Scores
+from reproductions.feature_flow.named import Measure
 
-FIELDS = ("behaviour", "coherence", "amplified")  # of `Scores`
 CHOSEN_ON, TESTED_ON = "chosen", "tested"  # prompts
 ByLayer = Mapping[int, Tensor]
-Gains = Mapping[str, Tensor]  # log2 of how many times a theme's expected mass grows [themes], for each way to steer
+Gains = Mapping[Way, Tensor]  # log2 of how many times a theme's expected mass grows [themes], for each way to steer
+
+MASS_GAPS = {  # at equal KL: which way, and less which
+    "mass_graph_over_seed": (CUMULATIVE, SEED),
+    "mass_repeated_over_seed": (REPEATED, SEED),
+    "mass_graph_over_one_layer": (CUMULATIVE, ONE_LAYER),
+    "mass_random_over_one_layer": (RANDOM_GRAPH, ONE_LAYER),
+}
+AS_STRONG_GAPS = {  # at the same strength
+    "as_strong_graph_over_one_layer": (CUMULATIVE, ONE_LAYER),
+    "as_strong_random_over_one_layer": (RANDOM_GRAPH, ONE_LAYER),
+    "as_strong_graph_over_seed": (CUMULATIVE, SEED),
+    "as_strong_random_over_seed": (RANDOM_GRAPH, SEED),
+}
+SCORE_GAPS = {  # of what suppression takes, by the paper's score
+    "suppressed_graph_over_one_layer": (CUMULATIVE, ONE_LAYER),
+    "suppressed_other_over_one_layer": (OTHER_GRAPH, ONE_LAYER),
+    "suppressed_graph_over_seed": (CUMULATIVE, SEED),
+    "suppressed_other_over_seed": (OTHER_GRAPH, SEED),
+}
+TAKEN_GAPS = {  # of the mass that it takes
+    "taken_graph_over_one_layer": (CUMULATIVE, ONE_LAYER),
+    "taken_graph_over_seed": (CUMULATIVE, SEED),
+}
+TEXT_GAPS = {
+    "text_graph_over_seed": (CUMULATIVE, SEED),
+    "text_graph_over_one_layer": (CUMULATIVE, ONE_LAYER),
+}
+
+
+def gaps(found: Gains, pairs: Mapping[str, tuple[Way, Way]]) -> list[Metric]:
+    """The mean over themes of what one way does less what another does, for each pair."""
+    return [_mean(metric, found[one] - found[other]) for metric, (one, other) in pairs.items()]
 
 
 def mass_metrics(gains: Gains, as_strong: Gains) -> list[Metric]:
@@ -33,41 +65,20 @@ def mass_metrics(gains: Gains, as_strong: Gains) -> list[Metric]:
 
     gains: of all ways at equal KL; as_strong: of some with the strength that steering at one layer has there.
     """
-    return [
-        _mean("mass_seed", gains[SEED]),
-        _mean("mass_graph_over_seed", gains[CUMULATIVE] - gains[SEED]),
-        _mean("mass_repeated_over_seed", gains[REPEATED] - gains[SEED]),
-        _mean("mass_graph_over_one_layer", gains[CUMULATIVE] - gains[ONE_LAYER]),
-        _mean("mass_random_over_one_layer", gains[RANDOM_GRAPH] - gains[ONE_LAYER]),
-        _mean("as_strong_graph_over_one_layer", as_strong[CUMULATIVE] - as_strong[ONE_LAYER]),
-        _mean("as_strong_random_over_one_layer", as_strong[RANDOM_GRAPH] - as_strong[ONE_LAYER]),
-        _mean("as_strong_graph_over_seed", as_strong[CUMULATIVE] - as_strong[SEED]),
-        _mean("as_strong_random_over_seed", as_strong[RANDOM_GRAPH] - as_strong[SEED]),
-    ]
+    return [_mean("mass_seed", gains[SEED]), *gaps(gains, MASS_GAPS), *gaps(as_strong, AS_STRONG_GAPS)]
 
 
-def suppression_metrics(found: Mapping[int, Mapping[str, Left]]) -> list[Metric]:
+def suppression_metrics(found: Mapping[int, Mapping[Way, Left]]) -> list[Metric]:
     """Claim C8: what suppression leaves of themes, with activations removed (r = 0) and turned round (r = -1)."""
     removed, turned = (found[factor] for factor in SMALL)
-
-    def gap(one: str, other: str) -> Tensor:
-        return removed[one].score - removed[other].score
-
-    def taken(one: str, other: str) -> Tensor:
-        return turned[one].taken - turned[other].taken
-
     return [
         _mean("taken_seed_strong", found[STRONG][SEED].taken),
-        _mean("suppressed_graph_over_one_layer", gap(CUMULATIVE, ONE_LAYER)),
-        _mean("suppressed_other_over_one_layer", gap(OTHER_GRAPH, ONE_LAYER)),
-        _mean("suppressed_graph_over_seed", gap(CUMULATIVE, SEED)),
-        _mean("suppressed_other_over_seed", gap(OTHER_GRAPH, SEED)),
-        _mean("taken_graph_over_one_layer", taken(CUMULATIVE, ONE_LAYER)),
-        _mean("taken_graph_over_seed", taken(CUMULATIVE, SEED)),
+        *gaps({way: left.score for way, left in removed.items()}, SCORE_GAPS),
+        *gaps({way: left.taken for way, left in turned.items()}, TAKEN_GAPS),
     ]
 
 
-def best_layer_metrics(seeds: Sequence[int], gains: Mapping[tuple[str, str], ByLayer]) -> list[Metric]:
+def best_layer_metrics(seeds: Sequence[int], gains: Mapping[tuple[Way, str], ByLayer]) -> list[Metric]:
     """Claim C9: the layer that is best on some prompts against the seed's layer, on other prompts.
 
     seeds: the layer of each theme's seed; gains: by layer [themes], of the graph and of a random one, on the prompts
@@ -89,25 +100,24 @@ def _tested(chosen_on: ByLayer, tested_on: ByLayer) -> Tensor:
     return tested.gather(1, chosen.nan_to_num(-torch.inf).argmax(1, keepdim=True))[:, 0]
 
 
-def text_metrics(scores: Mapping[str, Sequence[Scores]]) -> list[Metric]:
+def text_metrics(scores: Mapping[Way, Sequence[Scores]]) -> list[Metric]:
     """What texts are like, for each way and theme; scores: [seeds, prompts, texts] each, {} if none were written."""
-    named = {f"{field}_{WAYS[way]}": _of_themes(scores.get(way, ()), field) for way in WRITTEN for field in FIELDS}
-    gaps = {
-        "text_graph_over_seed": named["amplified_graph"] - named["amplified_seed"],
-        "text_graph_over_one_layer": named["amplified_graph"] - named["amplified_one_layer"],
-    }
-    return [_mean(metric, values) if len(values) else missing(metric) for metric, values in (named | gaps).items()]
+    found = {(way, measure): _of_themes(scores.get(way, ()), measure) for way in WRITTEN for measure in MEASURES}
+    each = [_mean(f"{measure.key}_{way.key}", values) for (way, measure), values in found.items()]
+    return each + gaps({way: found[way, AMPLIFIED] for way in WRITTEN}, TEXT_GAPS)
 
 
-def _of_themes(scores: Sequence[Scores], field: str) -> Tensor:
+def _of_themes(scores: Sequence[Scores], measure: Measure) -> Tensor:
     """The mean over the texts of each theme: [themes]."""
-    return torch.tensor([getattr(each, field).mean().item() for each in scores])
+    return torch.tensor([measure.of(each).mean().item() for each in scores])
 
 
 def text_table(metrics: Mapping[str, Metric]) -> list[tuple[str, ...]]:
     """A row a way to steer: what its texts are like."""
-    return [(way, *(f"{metrics[f'{field}_{WAYS[way]}'].value:.2f}" for field in FIELDS)) for way in WRITTEN]
+    return [
+        (way.label, *(f"{metrics[f'{measure.key}_{way.key}'].value:.2f}" for measure in MEASURES)) for way in WRITTEN
+    ]
 
 
 def _mean(metric: str, values: Tensor) -> Metric:
-    return mean_of(metric, values.tolist())
+    return mean_of(metric, values.tolist()) if len(values) else missing(metric)

@@ -77,7 +77,7 @@ def matched(model, themes, ways, targets=(0.02,)):
 
 
 def test_controls_are_as_long_as_the_graph_at_every_site(ways):
-    assert list(ways) == list(WAYS)
+    assert tuple(ways) == WAYS
     for whole, repeated, random in zip(ways[CUMULATIVE], ways[REPEATED], ways[RANDOM_GRAPH], strict=True):
         assert set(whole.vectors) == set(repeated.vectors) == set(random.vectors)
         for site, vector in whole.vectors.items():
@@ -110,7 +110,7 @@ def test_all_ways_change_the_next_token_as_much(model, themes, ways):
 
 
 def test_what_steers_nothing_is_left_out(model, themes, ways):
-    nothing = {**ways, SEED: [Steering(SEED, {}) for _ in themes]}
+    nothing = {**ways, SEED: [Steering({}) for _ in themes]}
     made = matched(model, themes, nothing)
     clean = Baseline.of(model, PROMPTS, PROMPTS, 2, 0)
 
@@ -144,11 +144,11 @@ def test_some_ways_of_a_campaign_keep_their_strengths_or_take_those_of_one(model
     made = matched(model, themes, ways, (0.01, 0.02))
     few = made.only((RANDOM_GRAPH, SEED))
     alike = few.as_strong_as(SEED)
-    places = [list(WAYS).index(way) for way in few.ways]
+    places = [WAYS.index(way) for way in few.ways]
 
     expected = made.strengths.view(len(themes), len(WAYS), 2)[:, places]
     torch.testing.assert_close(few.strengths.view_as(expected), expected)
-    assert [each.name for each in few.steerings] == [RANDOM_GRAPH, SEED] * len(themes)
+    assert few.steerings == [ways[way][theme] for theme in range(len(themes)) for way in few.ways]
     torch.testing.assert_close(alike.strengths.view_as(expected), expected[:, [1]].expand_as(expected))
     torch.testing.assert_close(alike.masses(model)[:, 1], made.masses(model)[:, places[1]])
 
@@ -206,8 +206,8 @@ def test_an_amplifier_of_all_ways_leaves_other_sites_alone(ways):
 
 
 def test_an_example_is_a_text_of_the_theme_it_stands_for(model, themes):
-    towards = [Steering("", {"blocks.4.hook_resid_post": model.W_E[70 + number].detach()}) for number in range(2)]
-    every = [steering for each in towards for steering in (each, Steering("", {}))]
+    towards = [Steering({"blocks.4.hook_resid_post": model.W_E[70 + number].detach()}) for number in range(2)]
+    every = [steering for each in towards for steering in (each, Steering({}))]
     strengths = torch.tensor([[1e3], [1e3], [1e3], [torch.nan]])
     made = Campaign(themes, [CUMULATIVE, SEED], every, strengths, PROMPTS)
 

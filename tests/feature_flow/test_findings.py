@@ -16,7 +16,7 @@ from reproductions.common.verdicts import CANNOT_TELL, HOLDS, NOT_SEEN, NOT_TEST
 from reproductions.feature_flow import campaigns, experiments, figures, findings, steering_findings
 from reproductions.feature_flow.campaigns import CUMULATIVE, ONE_LAYER, RANDOM_GRAPH, SEED, WAYS, WRITTEN, Atlas
 from reproductions.feature_flow.deactivation import Outcome
-from reproductions.feature_flow.effects import Baseline, Left, Scores
+from reproductions.feature_flow.effects import MEASURES, Baseline, Left, Scores
 from reproductions.feature_flow.experiments import BEST, PEARSON, RANDOM, TOP_1, Matched, Part, exchanged
 from reproductions.feature_flow.findings import over_texts
 from reproductions.feature_flow.graphs import Node
@@ -142,7 +142,9 @@ def test_every_declared_number_is_in_a_claim_a_figure_or_a_table():
     named = {claim.metric for claim in CLAIMS.claims} | {claim.control for claim in CLAIMS.claims}
     for claim in CLAIMS.claims:
         named |= {getattr(part, "metric", None) for part in (claim.positive_control, claim.second_route)}
-    drawn = tuple(f"{field}_" for field in ("deactivated", "change", "explained", *steering_findings.FIELDS))
+    drawn = tuple(
+        f"{field}_" for field in ("deactivated", "change", "explained", *(measure.key for measure in MEASURES))
+    )
     others = {name for name in CLAIMS.metrics if name not in named and not name.startswith(drawn)}
 
     assert {name.split("_")[0] for name in others} <= {"share", "found", "separation", "active", "backward"}

@@ -170,20 +170,20 @@ def test_one_layer_or_all_up_to_it(windows):
 def test_what_is_added_is_the_sum_of_rows_weighted_by_layer(windows, dictionaries):
     flow = flow_of(windows)
     site = windows[1].residual.site
-    plain = along("graph", flow, dictionaries)
+    plain = along(flow, dictionaries)
     rows = dictionaries[site].directions
     torch.testing.assert_close(plain.vectors[site], rows[1] + rows[2])
-    folded = along("graph", flow, dictionaries, {name: torch.arange(float(LATENTS)) for name in flow})
+    folded = along(flow, dictionaries, {name: torch.arange(float(LATENTS)) for name in flow})
     torch.testing.assert_close(folded.vectors[site], rows[1] + 2 * rows[2])
     assert plain.norm == pytest.approx(math.sqrt(sum(row.square().sum().item() for row in plain.vectors.values())))
 
 
 def test_controls_add_as_much_at_each_site(windows, dictionaries):
     flow = flow_of(windows)
-    like = along("graph", flow, dictionaries)
+    like = along(flow, dictionaries)
     seed = dictionaries[windows[0].after.site].directions[3]
-    repeated = repeated_seed("seed", like, seed)
-    drawn = random_graph("random", like, flow, dictionaries, torch.Generator().manual_seed(0))
+    repeated = repeated_seed(like, seed)
+    drawn = random_graph(like, flow, dictionaries, torch.Generator().manual_seed(0))
     for site, vector in like.vectors.items():
         torch.testing.assert_close(repeated.vectors[site].norm(), vector.norm())
         torch.testing.assert_close(drawn.vectors[site].norm(), vector.norm())
@@ -193,7 +193,7 @@ def test_controls_add_as_much_at_each_site(windows, dictionaries):
 
 def test_steerings_in_one_batch_are_those_made_one_at_a_time(model, windows, dictionaries):
     flow = flow_of(windows)
-    both = [along("graph", flow, dictionaries), along("layer", at_layer(flow, 1), dictionaries)]
+    both = [along(flow, dictionaries), along(at_layer(flow, 1), dictionaries)]
     tokens = model.to_tokens("w3 w4 w5")
     strengths = torch.tensor([2.0, 5.0, 0.5])
     together = final_states(model, tokens.repeat(6, 1), amplifier(both)([1, 0, 1], strengths, 2))
@@ -222,7 +222,7 @@ def test_suppression_scales_the_activations_of_a_flow(model, windows, dictionari
 
 def test_every_steering_is_as_strong_as_the_divergence_asks(model, windows, dictionaries):
     flow = flow_of(windows)
-    both = [along("graph", flow, dictionaries), along("layer", at_layer(flow, 1), dictionaries)]
+    both = [along(flow, dictionaries), along(at_layer(flow, 1), dictionaries)]
     divergence, editor = Divergence(model, PROMPTS), amplifier(both)
     targets = (0.05, 0.1)
     strengths = matched_strengths(divergence, editor, torch.tensor([10.0, 3.0]), targets)
@@ -245,7 +245,7 @@ def test_the_expected_mass_is_the_probability_of_the_scoring_words(model, window
             probabilities.append(logits.softmax(-1)[10 + torch.tensor(theme.scoring)].sum())
             tokens = torch.cat([tokens, logits.argmax().view(1, 1)], dim=1)
     torch.testing.assert_close(clean[0, 0], torch.stack(probabilities).mean())
-    editor = amplifier([along("graph", flow_of(windows), dictionaries)])
+    editor = amplifier([along(flow_of(windows), dictionaries)])
     steered = mass([theme], Steered(editor, (0, 0), torch.tensor([0.0, 8.0])))
     torch.testing.assert_close(steered[0], clean[0])
     assert steered.shape == (2, 1) and (steered[1] - clean[0]).abs() > 1e-4
@@ -253,7 +253,7 @@ def test_the_expected_mass_is_the_probability_of_the_scoring_words(model, window
 
 def test_what_is_left_of_a_theme_is_its_mass_beside_the_clean_model(model, windows, dictionaries, theme):
     mass = ExpectedMass(model, PROMPTS)
-    editor = amplifier([along("graph", flow_of(windows), dictionaries)])
+    editor = amplifier([along(flow_of(windows), dictionaries)])
     steered = Steered(editor, (0, 0), torch.tensor([0.0, 8.0]))
     found = mass.left(theme, steered)
     torch.testing.assert_close(found.share, mass([theme], steered)[:, 0] / mass([theme])[0, 0], rtol=1e-4, atol=1e-5)
@@ -273,8 +273,8 @@ def test_what_is_left_of_a_theme_is_its_mass_beside_the_clean_model(model, windo
 def test_texts_are_written_by_the_steered_model(model, windows, dictionaries):
     """A direction that leads to one token, so strong that nothing else is ever written."""
     site = windows[1].after.site
-    towards = steering.Steering("to w77", {site: model.W_E[77].detach()})
-    away = steering.Steering("nowhere", {site: torch.zeros(24)})
+    towards = steering.Steering({site: model.W_E[77].detach()})
+    away = steering.Steering({site: torch.zeros(24)})
     editor = amplifier([away, towards])
     chosen = Steered.kept(editor, torch.tensor([torch.nan, 1e3]))
     assert chosen.chosen == (1,)
