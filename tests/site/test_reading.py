@@ -268,18 +268,44 @@ def test_without_scripts_the_list_is_plain(served, reader, browser):
 @SIZES
 def test_results_are_narrowed_and_kept_in_the_address(site, reader, size):
     page = reader(site, size).open(site.url("results"))
-    page.locator("#results-filter [name=verdict]").select_option("cannot tell")
-    page.locator("#results-filter [name=words]").fill("coins tame")
-    rows = page.locator("#results tr[data-verdict]:visible")
-    expect(rows).to_have_count(1)
-    expect(page.locator("#results-count")).to_have_text(re.compile("^1 of "))
+    page.locator("#results-filter [name=verdict]").select_option("opposite")
+    page.locator("#results-filter [name=words]").fill("coins heads")
+    rows = page.locator("#results tr[data-verdicts]:visible")
+    expect(rows).to_have_count(2)
+    expect(page.locator("#results-count")).to_have_text(re.compile("^2 of "))
 
     page.reload()
 
-    expect(rows).to_have_count(1)
+    expect(rows).to_have_count(2)
     page.get_by_role("button", name="Clear all filters").click()
-    expect(page.locator("#results-count")).to_have_text(re.compile(r"^\d+ results"))
+    expect(page.locator("#results-count")).to_have_text(re.compile(r"^\d+ claims"))
     assert "?" not in page.url
+
+
+@SIZES
+def test_results_of_one_model_stand_alone_and_of_two_where_they_differ(site, reader, size):
+    page = reader(site, size).open(site.url("results", "?model=gemma3-270m&verdict=opposite"))
+    expect(page.locator("#results-count")).to_have_text(re.compile("^0 of "))  # that is the other model's
+    page.goto(site.url("results", "?differ=yes"))
+    ids = page.locator("#results tr[data-paper='2501.00002']:visible .claim-id")
+    expect(ids).to_have_text(["C1", "C6", "C4"])
+    page.locator("[name=model]").select_option("gemma3-270m")
+    expect(page.locator("#results td[data-model='smollm2-135m']:visible")).to_have_count(0)
+
+
+def test_results_are_sorted_by_any_column_and_come_back(site, reader):
+    page = reader(site).open(site.url("results"))
+    ids = page.locator("#results tbody:has([href*='2501.00002']) >> nth=0 >> .claim-id")
+    own = ids.all_text_contents()
+    head = page.locator("th[data-sort='smollm2-135m']")
+    head.get_by_role("button").click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    assert ids.all_text_contents() == ["C1", "C6", "C4", "C2", "C5"]
+    head.get_by_role("button").click()
+    assert ids.all_text_contents() == ["C5", "C2", "C4", "C1", "C6"]
+    head.get_by_role("button").click()
+    expect(head).to_have_attribute("aria-sort", "none")
+    assert ids.all_text_contents() == own
 
 
 @SIZES
