@@ -71,10 +71,10 @@ def scale(axis: Axis) -> Markup:
     """The numbers above a block of drawings."""
     decimals = max(0, -math.floor(math.log10(axis.ticks[1] - axis.ticks[0]) + 1e-9)) if len(axis.ticks) > 1 else 2
     labels = "".join(
-        f'<text x="{axis.at(tick)}" y="11">{tick:,.{decimals}f}</text>'.replace("-", "−") for tick in axis.ticks
+        f'<text x="{axis.at(tick)}" y="13">{tick:,.{decimals}f}</text>'.replace("-", "−") for tick in axis.ticks
     )
-    marks = "".join(f"M{axis.at(tick)} 14v4" for tick in axis.ticks)
-    return _svg("plot plot--scale", 18, f'{labels}<path class="plot-tick" d="{marks}"/>')
+    marks = "".join(f"M{axis.at(tick)} 16v4" for tick in axis.ticks)
+    return _svg("plot plot--scale", 20, f'{labels}<path class="plot-tick" d="{marks}"/>')
 
 
 def drawing(finding: Finding, axis: Axis, *, thin: bool) -> Markup:
