@@ -69,8 +69,8 @@ def papers(studio: Studio) -> Iterator[File]:
         path = paper_page(pick.paper.id)
         meta = {
             "title": pick.paper.title,
-            "description": pick.paper.why,
-            "citation": citation_tags(pick.paper),
+            "description": f"Why it was picked: {pick.paper.why}",
+            "citation": citation_tags(pick.citation),
             "jsonld": structured_data(pick, studio.addresses),
             "hide": ["navigation"],
             "search": {"boost": 2},
