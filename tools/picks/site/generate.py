@@ -50,6 +50,7 @@ def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
 def _feeds(studio: Studio) -> Iterator[File]:
     settings, picks = studio.settings, list(studio.library.picks.values())
     yield "feed.xml", feeds.atom(picks, settings.name, "feed.xml", "index.md", settings)
+    yield feeds.RESULTS, feeds.results(studio.library, settings)
     yield "feed.json", data.dumped(feeds.json_feed(picks, settings))
     for tag in studio.library.by_tag():
         path, title = f"tags/{tag.slug}.xml", f"{settings.name}: {tag.name}"
