@@ -9,7 +9,7 @@ from pathlib import Path
 from picks.exports import FORMATS
 from picks.exports.dump import SCHEMA as PAPERS_SCHEMA
 from picks.files import load_yaml
-from picks.site import data, feeds, notebooks, pages
+from picks.site import cards, data, feeds, notebooks, pages
 from picks.site.addresses import Addresses
 from picks.site.collection import Pick, load_library
 from picks.site.explorers import explorers_of
@@ -42,7 +42,7 @@ def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
     studio = Studio(root, load_library(root), settings, Addresses(settings.url, offline))
     parts = (
         *(pages.home, pages.papers, pages.results, pages.explorers, pages.groups, pages.written, pages.rules),
-        *(_feeds, _exports, _recorded, _moved, _assets),
+        *(_feeds, _exports, _cards, _recorded, _moved, _assets),
     )
     return {path: content for part in parts for path, content in part(studio)}
 
@@ -71,6 +71,15 @@ def _exports(studio: Studio) -> Iterator[File]:
 
 def _export(format_: str, picks: Iterable[Pick]) -> bytes:
     return FORMATS[format_]([pick.citation for pick in picks]).encode()
+
+
+def _cards(studio: Studio) -> Iterator[File]:
+    """Pictures for links to pages; nobody posts a link to a page on a disk."""
+    if studio.addresses.offline:
+        return
+    yield cards.SITE, cards.png(cards.site_card(studio.settings), studio.root)
+    for pick in studio.library.picks.values():
+        yield cards.picture_path(pick), cards.png(cards.card_of(pick, studio.settings), studio.root)
 
 
 def _recorded(studio: Studio) -> Iterator[File]:

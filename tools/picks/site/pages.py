@@ -9,7 +9,7 @@ from typing import Any
 
 from picks.check.pages import rule_pages
 from picks.exports import FORMATS
-from picks.site import notebooks
+from picks.site import cards, notebooks
 from picks.site.addresses import paper_page, slug
 from picks.site.collection import Group, Pick
 from picks.site.explorers import STYLES, explorers_of
@@ -70,6 +70,7 @@ def papers(studio: Studio) -> Iterator[File]:
         meta = {
             "title": pick.paper.title,
             "description": f"Why it was picked: {pick.paper.why}",
+            "card": _card(pick, studio),
             "citation": citation_tags(pick.citation),
             "jsonld": structured_data(pick, studio.addresses),
             "hide": ["navigation"],
@@ -80,6 +81,11 @@ def papers(studio: Studio) -> Iterator[File]:
         values: dict[str, Any] = {"newer": newer, "older": older, "citations": _citations(pick)}
         values |= {"pick": pick, "author_page": author_page}
         yield studio.page(path, "paper.md.j2", meta=meta, **values, **_panel(pick))
+
+
+def _card(pick: Pick, studio: Studio) -> dict[str, str]:
+    """The picture that stands for a page about a paper."""
+    return {"image": cards.picture_path(pick), "alt": cards.card_of(pick, studio.settings).alt}
 
 
 def _citations(pick: Pick) -> dict[str, str]:
@@ -151,7 +157,8 @@ def explorers(studio: Studio) -> Iterator[File]:
     for pick, reproduced in studio.library.reproduced:
         for explorer in explorers_of(reproduced):
             own = {"styles": STYLES, "scripts": explorer.scripts}
-            meta = {"title": explorer.title, "description": explorer.about, "hide": WIDE, **own}
+            told = {"title": explorer.title, "description": explorer.about, "card": _card(pick, studio)}
+            meta = {**told, "hide": WIDE, **own}
             yield studio.page(explorer.page, "explorer.md.j2", meta=meta, pick=pick, explorer=explorer)
 
 
