@@ -71,6 +71,7 @@ def papers(studio: Studio) -> Iterator[File]:
             "title": pick.paper.title,
             "description": f"Why it was picked: {pick.paper.why}",
             "card": _card(pick, studio),
+            "embed": pick.paper.title if pick.reproduced else None,
             "citation": citation_tags(pick.citation),
             "jsonld": structured_data(pick, studio.addresses),
             "hide": ["navigation"],
@@ -158,7 +159,7 @@ def explorers(studio: Studio) -> Iterator[File]:
         for explorer in explorers_of(reproduced):
             own = {"styles": STYLES, "scripts": explorer.scripts}
             told = {"title": explorer.title, "description": explorer.about, "card": _card(pick, studio)}
-            meta = {**told, "hide": WIDE, **own}
+            meta = {**told, "embed": pick.paper.title, "hide": WIDE, **own}
             yield studio.page(explorer.page, "explorer.md.j2", meta=meta, pick=pick, explorer=explorer)
 
 
