@@ -12,6 +12,7 @@ from typing import Any
 
 from reproductions.common.declared import BLANK, MetricSpec, declared
 from reproductions.common.errors import UserError
+from reproductions.common.numbers import written
 from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
 
@@ -108,8 +109,8 @@ class Claim:
     def sought(self) -> str:
         """What would have to be true, in a few words: `above 0`, `within 0.07 of 0`, `below 0.08`."""
         if self.direction == WITHIN:
-            return f"within {self.bound:g} of {self.null:g}"
-        return f"{self.direction} {self.edge:g}"
+            return f"within {written(self.edge, 6)} of {written(self.null, 6)}"
+        return f"{self.direction} {written(self.edge, 6)}"
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Claim:

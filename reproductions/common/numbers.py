@@ -8,6 +8,7 @@ from reproductions.common.stats import Interval
 
 DASH = "–"
 MOST_DECIMALS = 4
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def with_interval(value: float | None, interval: Interval | None) -> tuple[str, str]:
@@ -24,7 +25,20 @@ def number(value: float | None) -> str:
     """`0.71`, `1,024`, or a dash."""
     if value is None or math.isnan(value):
         return DASH
+    if 0 < abs(value) < 0.5 * 10**-MOST_DECIMALS:
+        return written(value)
     return _fixed(value, _decimals(abs(value)))
+
+
+def written(value: float, digits: int = 2) -> str:
+    """In a sentence, with the digits that count and no more: `0.5`, `1,700`, `-1.1×10⁻⁵`."""
+    shown = f"{value:.{digits}g}"
+    if "e" not in shown:
+        return shown
+    if abs(value) >= 1:
+        return f"{float(shown):,.0f}"
+    factor, _, power = shown.partition("e")
+    return f"{factor}×10{str(int(power)).translate(RAISED)}"
 
 
 def _decimals(scale: float) -> int:

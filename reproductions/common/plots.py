@@ -22,6 +22,10 @@ CATEGORICAL = (
     "#aa3377",
 )  # Tol's bright: safe for colour-blind eyes
 LIGHT, DARK = "light", "dark"
+SERIES = {  # the same as they are shown, each at least 3:1 from the page
+    LIGHT: ("#2f6ba6", "#c23a50", "#2b8040", "#8a7400", "#15809c", "#9c4080"),
+    DARK: ("#7fb2e5", "#f08795", "#6fc47e", "#d8c75a", "#7fd3ef", "#df93c2"),
+}
 MOST_POINTS = 2000  # of a figure that are drawn one by one
 FEW_POINTS = 50  # of a series that are so whatever else there is
 THEMES = {
@@ -64,7 +68,7 @@ def themed(theme: str) -> Iterator[None]:
 
 
 def save(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw a figure as SVG, in the colours of light pages; `recoloured` makes the one for dark pages from it.
+    """Draw a figure as SVG, in the colours of light pages; `recoloured` makes those for light and dark pages from it.
 
     Letters are outlines, so that it looks the same everywhere; of more than a few thousand points a picture is made.
     """
@@ -79,9 +83,10 @@ def save(draw: Callable[[], Figure], path: Path) -> None:
 
 
 def recoloured(svg: str, theme: str) -> str:
-    """A figure that was drawn for light pages, in the colours of a theme."""
-    for role, colour in THEMES[LIGHT].items():
-        svg = svg.replace(colour, THEMES[theme][role])
+    """A figure as it was drawn, in the colours of a theme."""
+    roles = [(colour, THEMES[theme][role]) for role, colour in THEMES[LIGHT].items()]
+    for drawn, shown in [*roles, *zip(CATEGORICAL, SERIES[theme], strict=True)]:
+        svg = svg.replace(drawn, shown)
     return svg
 
 

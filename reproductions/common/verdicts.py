@@ -26,6 +26,7 @@ from typing import Any
 from reproductions.common import stats
 from reproductions.common.claims import ABOVE, ARITHMETIC, BELOW, PAPER, WITHIN, Claim, ClaimError, Claims
 from reproductions.common.metrics import Metric, gap_interval
+from reproductions.common.numbers import written
 from reproductions.common.stats import Interval
 
 HOLDS, WEAKER = "holds", "holds, weaker"
@@ -152,10 +153,10 @@ def _rule(found: Evidence, profile: str) -> Ruling:
     if high < 0:
         verdict = OPPOSITE if claim.bound is None else NOT_SEEN
         return _negative(found, profile, verdict, f"all of the interval is {AGAINST[claim.direction]} {_edge(claim)}")
-    spans = f"spans {_edge(claim)}: n = {metric.n} sees gaps of {metric.detectable:.2g}"
+    spans = f"spans {_edge(claim)}: n = {metric.n} sees gaps of {written(metric.detectable)}"
     if claim.direction == WITHIN or not _misses_effect(found):
         return CANNOT_TELL, spans
-    return _negative(found, profile, NOT_SEEN, f"{spans}, the authors' least is {_least(claim):.2g}")
+    return _negative(found, profile, NOT_SEEN, f"{spans}, the authors' least is {written(_least(claim))}")
 
 
 def _unfair(found: Evidence) -> str:
@@ -169,7 +170,9 @@ def _unfair(found: Evidence) -> str:
     if low == high:
         return f"all {metric.n} values are alike: an interval without width is none"
     if positive is not None and not _above(found.positive, positive.above):
-        return f"the instrument does not see a known effect: its positive control is not above {positive.above:.2g}"
+        return (
+            f"the instrument does not see a known effect: its positive control is not above {written(positive.above)}"
+        )
     return ""
 
 
@@ -179,13 +182,13 @@ def _claimed_side(found: Evidence) -> Ruling:
         if not found.control.n or math.isnan(found.control.value):
             return CANNOT_TELL, "the control was not measured"
         if not _clean(found):
-            return CANNOT_TELL, f"the control does it too ({found.control.value:.2g})"
+            return CANNOT_TELL, f"the control does it too ({written(found.control.value)})"
     beyond = f"all of the interval is {claim.sought}"
     effect = claim.paper.effect
     if effect and claim.paper.comparable and claim.direction != WITHIN:
         lowest = min(found.oriented((value, value))[0] for value in effect)
         if found.oriented(found.metric.interval)[1] < lowest:
-            return WEAKER, f"{beyond}, and short of the authors' {_least(claim):.2g}"
+            return WEAKER, f"{beyond}, and short of the authors' {written(_least(claim))}"
     return HOLDS, beyond
 
 
@@ -219,7 +222,7 @@ def _negative(found: Evidence, profile: str, verdict: str, reason: str) -> Rulin
     if found.second is None or found.claim.second_route is None:
         return CANNOT_TELL, f"{reason}; there is no second route"
     if not _agrees(found, beyond=found.oriented(found.metric.interval)[1] < 0):
-        return CANNOT_TELL, f"{reason}; the second route does not agree ({found.second.value:.2g})"
+        return CANNOT_TELL, f"{reason}; the second route does not agree ({written(found.second.value)})"
     return verdict, f"{reason}; {found.claim.second_route.differs}"
 
 
@@ -241,7 +244,7 @@ def _least(claim: Claim) -> float:
 
 
 def _edge(claim: Claim) -> str:
-    return f"{claim.edge:g}" if claim.bound is None else f"the bound of {claim.bound:g}"
+    return written(claim.edge, 6) if claim.bound is None else f"the bound of {written(claim.bound, 6)}"
 
 
 def _nearest(low: float, high: float) -> float:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from reproductions.common.numbers import number, with_interval
+from reproductions.common.numbers import number, with_interval, written
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,24 @@ def test_a_value_and_its_interval_have_one_precision(value, interval, shown):
     assert with_interval(value, interval) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.0, "0.00"), (3072.0, "3,072"), (0.33333, "0.33"), (None, "–")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0, "0.00"), (3072.0, "3,072"), (0.33333, "0.33"), (None, "–"), (-1.09e-05, "-1.1×10⁻⁵")]
+)
 def test_a_bare_number(value, shown):
     assert number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (0.5, 2, "0.5"),
+        (1700.0, 2, "1,700"),
+        (2.6e8, 2, "260,000,000"),
+        (-1.09e-05, 2, "-1.1×10⁻⁵"),
+        (0.084, 6, "0.084"),
+        (-1234567.0, 6, "-1,234,570"),
+        (0.0, 6, "0"),
+    ],
+)
+def test_a_number_in_a_sentence_is_not_written_as_programs_do(value, digits, shown):
+    assert written(value, digits) == shown

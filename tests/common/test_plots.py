@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reproductions.common.plots import DARK, LIGHT, MOST_POINTS, THEMES, recoloured, save
+from reproductions.common.plots import CATEGORICAL, DARK, LIGHT, MOST_POINTS, SERIES, THEMES, recoloured, save
+
+COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
 def _cloud(points: int) -> Figure:
@@ -57,10 +60,10 @@ def test_a_picture_of_many_points_is_small(tmp_path: Path) -> None:
     assert len(_saved(tmp_path, 100_000)) < len(_saved(tmp_path, MOST_POINTS))
 
 
-def test_the_dark_one_differs_in_ink_and_paper_alone(tmp_path: Path) -> None:
-    light = _saved(tmp_path, 10)
-    dark = recoloured(light, DARK)
-    assert THEMES[LIGHT]["ink"] in light
-    assert not any(colour in dark for colour in THEMES[LIGHT].values())
-    assert recoloured(light, LIGHT) == light
-    assert dark != light
+def test_the_dark_one_differs_in_colours_alone(tmp_path: Path) -> None:
+    drawn = _saved(tmp_path, 10)
+    light, dark = (recoloured(drawn, theme) for theme in (LIGHT, DARK))
+    assert THEMES[LIGHT]["ink"] in light and SERIES[LIGHT][0] in light
+    assert THEMES[DARK]["ink"] in dark and SERIES[DARK][0] in dark
+    assert not any(colour in dark for colour in (*THEMES[LIGHT].values(), *SERIES[LIGHT], *CATEGORICAL))
+    assert re.sub(COLOUR, "", light) == re.sub(COLOUR, "", dark)

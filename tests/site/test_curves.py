@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -153,3 +155,52 @@ def test_where_there_is_one_run_and_one_group_nothing_is_to_be_chosen(served, re
 
     expect(page.locator(".explorer form")).to_be_hidden()
     expect(page.locator(".curves-curve")).to_have_count(1)
+
+
+def test_no_two_curves_look_alike(served, reader):
+    names = [f"series {number}" for number in range(20)]
+    data = {
+        "kind": "curves",
+        "title": "t",
+        "about": "a",
+        "x": {"title": "layer", "values": [1, 2]},
+        "y": {"title": "y"},
+    }
+    data["series"] = [{"name": name, "group": "all", "values": [n, n + 1]} for n, name in enumerate(names)]
+    data["series"].append({"name": "alone", "group": "other", "values": [1, 2]})
+    page = opened_with(reader(served), served, data)
+
+    curves = page.locator("svg.curves-drawn .curves-curve")
+    looks = curves.evaluate_all("all => all.map(({ dataset }) => `${dataset.hue} ${dataset.dash}`)")
+    assert len(set(looks)) == len(names)
+    assert len({look[0] for look in looks[:6]}) == 6
+    drawn = curves.evaluate_all(
+        "all => all.map((one) => [getComputedStyle(one).stroke, getComputedStyle(one).strokeDasharray].join())"
+    )
+    assert len(set(drawn)) == len(names)
+
+    page.locator("[name=group]").select_option("other")
+    expect(curves).to_have_attribute("data-hue", "0")  # nothing beside it
+
+
+def test_numbers_are_not_written_as_programs_do(served, reader):
+    data = {
+        "kind": "curves",
+        "title": "t",
+        "about": "a",
+        "x": {"title": "step", "values": [1, 12000]},
+        "y": {"title": "y"},
+    }
+    data["series"] = [{"name": "small", "values": [0.5, -1.09e-7]}, {"name": "large", "values": [3, 1700]}]
+    page = opened_with(reader(served), served, data)
+
+    expect(point(page)).to_have_text("step 12,000")
+    expect(values(page)).to_have_text(["−1.1×10⁻⁷", "1,700"])
+
+
+def opened_with(one, site, data):
+    """The page with other data than it was built with."""
+    page = one.context.new_page()
+    page.route("**/*.layers.js", lambda route: route.fulfill(body=f"window.EXPLORER = {json.dumps(data)};"))
+    page.goto(site.url(CURVES))
+    return opened(page)

@@ -95,10 +95,12 @@ const Page = (() => {
   };
 
   /**
-   * Put a state into the address, as a new step of the history or in place of the present one.
+   * Put a state into the address, as a new step of the history or in place of the present one; a page in a frame stays
+   * one.
    * @param {URLSearchParams} params
    */
   const keep = (params, { step = false, hash = location.hash } = {}) => {
+    if (document.documentElement.classList.contains("embed")) params.set("embed", "1");
     const query = params.toString();
     const address = location.pathname + (query && `?${query}`) + hash;
     if (address === location.pathname + location.search + location.hash) return;

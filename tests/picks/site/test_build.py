@@ -287,7 +287,7 @@ def test_scholars_tools_find_the_citation(html: Path) -> None:
     tags = {meta.get("name"): meta.get("content") for meta in page.xpath("//meta[starts-with(@name, 'citation_')]")}
     assert tags["citation_title"] == "On the fairness of coins"
     assert tags["citation_arxiv_id"] == "2501.00001"
-    assert tags["citation_publication_date"] == "2025/01/02"
+    assert tags["citation_publication_date"] == "2025"
     data = json.loads(_page(html, "papers/2501.00002").xpath("//script[@type='application/ld+json']")[0].text)
     assert data["@type"] == "ScholarlyArticle"
     assert data["review"][0]["url"] == f"{SITE}papers/2501.00002/#claim-C1"

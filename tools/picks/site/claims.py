@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from picks.site import plots
+from picks.site.formats import written
 from picks.site.plots import Axis
 from picks.site.results import Figure, Finding, Reproduced, Run
 from reproductions.common.verdicts import AGAINST, CANNOT_TELL, HOLDS, NOT_SEEN, NOT_TESTED, OPPOSITE, WEAKER, oriented
@@ -111,11 +112,11 @@ def _axis(claims: Sequence[Claim]) -> Axis:
 def why(finding: Finding) -> str:
     """Why the verdict is what it is, in about four words; the whole reason stands below."""
     claim, judged = finding.claim, finding.judgement
-    against = f"all {AGAINST[claim.direction]} {claim.edge:g}"
+    against = f"all {AGAINST[claim.direction]} {written(claim.edge, 6)}"
     reasons = {
         HOLDS: f"all {claim.sought}",
         WEAKER: f"{claim.sought}, below the authors'",
-        NOT_SEEN: f"spans {claim.edge:g}, below the authors'" if claim.bound is None else against,
+        NOT_SEEN: f"spans {written(claim.edge, 6)}, below the authors'" if claim.bound is None else against,
         OPPOSITE: against,
         CANNOT_TELL: _undecided(finding, against),
         NOT_TESTED: _untested(finding),
@@ -135,4 +136,4 @@ def _undecided(finding: Finding, against: str) -> str:
     low, high = oriented(finding.claim, finding.judgement.interval)
     if low > 0:
         return "the control does it too"
-    return f"{against}, unconfirmed" if high < 0 else f"spans {finding.claim.edge:g}"
+    return f"{against}, unconfirmed" if high < 0 else f"spans {written(finding.claim.edge, 6)}"

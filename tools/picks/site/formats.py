@@ -51,6 +51,11 @@ def interval(judgement: Judgement) -> str:
     return _signed(numbers.with_interval(judgement.value, judgement.interval)[1])
 
 
+def written(value: float, digits: int = 2) -> str:
+    """A number as it stands in a sentence."""
+    return _signed(numbers.written(value, digits))
+
+
 def span(bounds: tuple[float, float]) -> str:
     """`0.62 to 0.78`; one number where both are the same."""
     return " to ".join(dict.fromkeys(map(number, bounds)))
@@ -133,7 +138,7 @@ def thread_label(platform: str) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        *(number, several, value, interval, span, day, duration, memory, listed, et_al),
+        *(number, several, value, interval, written, span, day, duration, memory, listed, et_al),
         *(tally, found, link_label, thread_label, surviving, phrase, capitalised, claim_anchor),
     )
 } | {"added_up": added_up}

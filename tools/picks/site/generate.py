@@ -10,7 +10,7 @@ from pathlib import Path
 from picks.exports import FORMATS
 from picks.exports.dump import SCHEMA as PAPERS_SCHEMA
 from picks.files import load_yaml
-from picks.site import data, feeds, notebooks, pages
+from picks.site import cards, data, feeds, notebooks, pages
 from picks.site.addresses import Addresses
 from picks.site.collection import Pick, load_library
 from picks.site.explorers import explorers_of
@@ -44,13 +44,14 @@ def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
     settings = load_settings(root)
     studio = Studio(root, load_library(root), settings, Addresses(settings.url, offline))
     of_picks = (pages.home, pages.papers, pages.results, pages.executed, pages.explorers, pages.groups)
-    parts = (*of_picks, pages.written, pages.rules, _feeds, _exports, _recorded, _moved, _assets)
+    parts = (*of_picks, pages.written, pages.rules, _feeds, _exports, _cards, _recorded, _moved, _assets)
     return {path: content for part in parts for path, content in part(studio)}
 
 
 def _feeds(studio: Studio) -> Iterator[File]:
     settings, picks = studio.settings, list(studio.library.picks.values())
     yield "feed.xml", feeds.atom(picks, settings.name, "feed.xml", "index.md", settings)
+    yield feeds.RESULTS, feeds.results(studio.library, settings)
     yield "feed.json", data.dumped(feeds.json_feed(picks, settings))
     for tag in studio.library.by_tag():
         path, title = f"tags/{tag.slug}.xml", f"{settings.name}: {tag.name}"
@@ -74,6 +75,15 @@ def _exports(studio: Studio) -> Iterator[File]:
 
 def _export(format_: str, picks: Iterable[Pick]) -> bytes:
     return FORMATS[format_]([pick.citation for pick in picks]).encode()
+
+
+def _cards(studio: Studio) -> Iterator[File]:
+    """Pictures for links to pages; nobody posts a link to a page on a disk."""
+    if studio.addresses.offline:
+        return
+    yield cards.SITE, cards.png(cards.site_card(studio.settings), studio.root)
+    for pick in studio.library.picks.values():
+        yield cards.picture_path(pick), cards.png(cards.card_of(pick, studio.settings), studio.root)
 
 
 def _recorded(studio: Studio) -> Iterator[File]:

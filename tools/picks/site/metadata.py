@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
-from picks.papers import Paper
+from picks.exports import Citation
 from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Pick
 from picks.site.results import Reproduced
 from reproductions.common.verdicts import NOT_TESTED
 
 
-def citation_tags(paper: Paper) -> list[tuple[str, str]]:
-    """The paper's bibliography as `citation_*` metadata, in the order in which tools expect it."""
+def citation_tags(citation: Citation) -> list[tuple[str, str]]:
+    """What BibTeX says of the paper, as `citation_*` metadata, in the order in which tools expect it.
+
+    There is no abstract among it: what we write about a paper is not its abstract.
+    """
+    paper = citation.paper
     tags = [("citation_title", paper.title)]
-    tags += [("citation_author", author) for author in paper.authors]
-    tags.append(("citation_publication_date", paper.published_as.replace("-", "/")))
-    if paper.is_arxiv:
-        tags.append(("citation_arxiv_id", paper.id))
-    if paper.doi:
-        tags.append(("citation_doi", paper.doi))
-    if paper.venue:
-        tags.append(("citation_conference_title", paper.venue))
-    tags.append(("citation_public_url", paper.url))
+    tags += [("citation_author", name.family_first) for name in citation.names]
+    tags.append(("citation_publication_date", _dated(citation, "/")))
+    tags += [(f"citation_{name}", value) for name, value in _published(citation) if value]
     tags += [("citation_keywords", tag) for tag in paper.tags]
     return tags
+
+
+def _published(citation: Citation) -> Iterator[tuple[str, str | None]]:
+    """Where the version that is cited appeared, its numbers, and where it can be read."""
+    if venue := citation.venue:
+        yield "journal_title" if venue.is_journal else "conference_title", venue.name
+        yield from {"volume": venue.volume, "issue": venue.number}.items()
+        yield from zip(("firstpage", "lastpage"), re.split("[-–]+", venue.pages or ""), strict=False)
+    else:
+        yield "publisher", "arXiv" if citation.eprint else citation.site
+    yield "doi", citation.doi
+    yield "arxiv_id", citation.eprint
+    yield "public_url", citation.url
+    yield "pdf_url", _pdf(citation)
+
+
+def _pdf(citation: Citation) -> str | None:
+    """The version that is cited as a PDF, where we know its address, else arXiv's."""
+    anthology = citation.paper.links.get("anthology")
+    if citation.venue and anthology:
+        return anthology.rstrip("/") + ".pdf"
+    return f"https://arxiv.org/pdf/{citation.eprint}" if citation.eprint else None
+
+
+def _dated(citation: Citation, between: str) -> str:
+    """Year, month and day of the version that is cited, as far as they are known."""
+    return between.join(f"{part:02}" for part in citation.date)
 
 
 def structured_data(pick: Pick, addresses: Addresses) -> dict[str, Any]:
@@ -36,7 +63,7 @@ def structured_data(pick: Pick, addresses: Addresses) -> dict[str, Any]:
         "@type": "ScholarlyArticle",
         "name": paper.title,
         "author": [{"@type": "Person", "name": author} for author in paper.authors],
-        "datePublished": paper.published_as,
+        "datePublished": _dated(pick.citation, "-"),
         "url": paper.url,
         "sameAs": same,
         "keywords": list(paper.tags),

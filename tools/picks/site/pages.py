@@ -9,7 +9,7 @@ from typing import Any
 
 from picks.check.pages import rule_pages
 from picks.exports import FORMATS
-from picks.site import notebooks
+from picks.site import cards, notebooks
 from picks.site.addresses import paper_page, slug
 from picks.site.collection import Group, Pick
 from picks.site.explorers import STYLES, explorers_of
@@ -63,8 +63,10 @@ def papers(studio: Studio) -> Iterator[File]:
         path = paper_page(pick.paper.id)
         meta = {
             "title": pick.paper.title,
-            "description": pick.paper.why,
-            "citation": citation_tags(pick.paper),
+            "description": f"Why it was picked: {pick.paper.why}",
+            "card": _card(pick, studio),
+            "embed": pick.paper.title if pick.reproduced else None,
+            "citation": citation_tags(pick.citation),
             "jsonld": structured_data(pick, studio.addresses),
             "hide": WIDE if pick.reproduced else ["navigation"],
             "scripts": CLAIM_SCRIPTS if pick.reproduced else [],
@@ -75,6 +77,11 @@ def papers(studio: Studio) -> Iterator[File]:
         values: dict[str, Any] = {"newer": newer, "older": older, "citations": _citations(pick)}
         values |= {"pick": pick, "author_page": author_page}
         yield studio.page(path, "paper.md.j2", meta=meta, **values, **panel(pick, studio.settings))
+
+
+def _card(pick: Pick, studio: Studio) -> dict[str, str]:
+    """The picture that stands for a page about a paper."""
+    return {"image": cards.picture_path(pick), "alt": cards.card_of(pick, studio.settings).alt}
 
 
 def _citations(pick: Pick) -> dict[str, str]:
@@ -134,7 +141,8 @@ def explorers(studio: Studio) -> Iterator[File]:
     for pick, reproduced in studio.library.reproduced:
         for explorer in explorers_of(reproduced):
             own = {"styles": STYLES, "scripts": explorer.scripts}
-            meta = {"title": explorer.title, "description": explorer.about, "hide": WIDE, **own}
+            told = {"title": explorer.title, "description": explorer.about, "card": _card(pick, studio)}
+            meta = {**told, "embed": pick.paper.title, "hide": WIDE, **own}
             yield studio.page(explorer.page, "explorer.md.j2", meta=meta, pick=pick, explorer=explorer)
 
 

@@ -6,6 +6,7 @@
 /** @typedef {(number | null)[]} Numbers */
 /** @typedef {{name: string, group?: string, values: Numbers, low?: Numbers, high?: Numbers}} Series */
 /** @typedef {[number, number]} Point */
+/** @typedef {{"data-hue": number, "data-dash": number}} Look of a curve: its colour, and how its line is broken */
 
 /** A straight scale from values to pixels, with round numbers to mark on it. */
 class Scale {
@@ -58,11 +59,11 @@ class CurvesDrawing {
     return values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
   }
 
-  /** @param {{series: Series, hue: number}[]} shown */
+  /** @param {{series: Series, look: Look}[]} shown */
   draw(shown) {
     const { element } = Page;
-    const bands = shown.flatMap(({ series, hue }) => this.#band(series, hue));
-    const lines = shown.flatMap(({ series, hue }) => this.#line(series, hue));
+    const bands = shown.flatMap(({ series, look }) => this.#band(series, look));
+    const lines = shown.flatMap(({ series, look }) => this.#line(series, look));
     const shape = {
       class: "curves-drawn",
       width: this.width,
@@ -104,22 +105,22 @@ class CurvesDrawing {
     return `${this.x.at(this.data.x.values[i]).toFixed(1)} ${this.y.at(value ?? 0).toFixed(1)}`;
   }
 
-  /** @param {Series} series @param {number} hue */
-  #band({ low, high }, hue) {
+  /** @param {Series} series @param {Look} look */
+  #band({ low, high }, look) {
     if (!low || !high) return [];
     const whole = low.map((value, i) => (high[i] === null ? null : value));
     return this.#stretches(whole).map((places) => {
       const back = [...places].reverse().map((i) => this.#point(i, high[i]));
       const d = `M ${places.map((i) => this.#point(i, low[i])).join(" L ")} L ${back.join(" L ")} Z`;
-      return Page.element("path", { class: "curves-band", "data-hue": hue, d });
+      return Page.element("path", { class: "curves-band", ...look, d });
     });
   }
 
-  /** @param {Series} series @param {number} hue */
-  #line({ values }, hue) {
+  /** @param {Series} series @param {Look} look */
+  #line({ values }, look) {
     return this.#stretches(values).map((places) => {
       const d = `M ${places.map((i) => this.#point(i, values[i])).join(" L ")}`;
-      return Page.element("path", { class: "curves-curve", "data-hue": hue, d: places.length > 1 ? d : `${d} h 0.01` });
+      return Page.element("path", { class: "curves-curve", ...look, d: places.length > 1 ? d : `${d} h 0.01` });
     });
   }
 
@@ -128,8 +129,8 @@ class CurvesDrawing {
     const [bottom, top] = this.y.pixels;
     this.rule?.setAttribute("d", `M ${this.x.at(this.data.x.values[i]).toFixed(1)} ${bottom} V ${top}`);
     const there = (this.shown ?? []).filter(({ series }) => series.values[i] !== null);
-    const dots = there.map(({ series, hue }) =>
-      Page.element("path", { class: "curves-dot", "data-hue": hue, d: `M ${this.#point(i, series.values[i])} h 0.01` })
+    const dots = there.map(({ series, look }) =>
+      Page.element("path", { class: "curves-dot", ...look, d: `M ${this.#point(i, series.values[i])} h 0.01` })
     );
     this.dots?.replaceChildren(...dots);
   }
@@ -150,8 +151,9 @@ class Curves extends Explorer {
   /** @type {Set<string>} the names of series that are switched off */ off = new Set();
   /** @type {Map<Series, HTMLElement>} where each value is told */ told = new Map();
   /** @type {CurvesDrawing | undefined} */ drawing;
+  /** @type {Map<string, number>} which look each name has, counted */ looks = new Map();
   static #HUES = 6;
-  static #NUMBERS = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGrouping: false });
+  static #DASHES = 4;
   static #KEYS = new Map([
     ["ArrowRight", 1],
     ["ArrowUp", 1],
@@ -191,6 +193,16 @@ class Curves extends Explorer {
     this.all = this.data.series;
     this.names = [...new Set(this.all.map(({ name }) => name))];
     this.groups = [...new Set(this.all.map(({ group = "" }) => group))];
+    this.looks = new Map();
+    for (const name of this.names) this.looks.set(name, this.#free(name));
+  }
+
+  /** The first look that nothing beside this name has, in whatever group. @param {string} name */
+  #free(name) {
+    const groups = new Set(this.all.filter((series) => series.name === name).map(({ group }) => group));
+    const beside = this.all.filter(({ group }) => groups.has(group));
+    const taken = new Set(beside.map((series) => this.looks.get(series.name)));
+    return [...Array(taken.size + 1).keys()].find((look) => !taken.has(look)) ?? 0;
   }
 
   fields() {
@@ -218,9 +230,14 @@ class Curves extends Explorer {
     return this.all.filter(({ group = "" }) => group === this.value("group"));
   }
 
-  /** A name has the same colour in every group. @param {Series} series */
-  #hue({ name }) {
-    return this.names.indexOf(name) % Curves.#HUES;
+  /**
+   * A name looks the same in every group; once colours begin anew, each has another dash than before.
+   * @param {Series} series @returns {Look}
+   */
+  #look({ name }) {
+    const look = this.looks.get(name) ?? 0;
+    const dash = (look + Math.floor(look / Curves.#HUES)) % Curves.#DASHES;
+    return { "data-hue": look % Curves.#HUES, "data-dash": dash };
   }
 
   draw() {
@@ -232,7 +249,7 @@ class Curves extends Explorer {
   #redraw() {
     const shown = this.#group.filter(({ name }) => !this.off.has(name)).map((series) => ({
       series,
-      hue: this.#hue(series),
+      look: this.#look(series),
     }));
     this.drawing = new CurvesDrawing(this.data, this.#group, this.frame.clientWidth);
     this.frame.replaceChildren(this.drawing.draw(shown));
@@ -246,7 +263,11 @@ class Curves extends Explorer {
     this.told = new Map(this.#group.map((series) => [series, element("span", { class: "curves-value" })]));
     const items = this.#group.map((series) => {
       const box = element("input", { type: "checkbox", value: series.name, checked: !this.off.has(series.name) });
-      const line = element("span", { class: "curves-swatch", "data-hue": this.#hue(series), "aria-hidden": "true" });
+      const line = element(
+        "svg",
+        { class: "curves-swatch", viewBox: "0 0 34 4", "aria-hidden": "true" },
+        element("path", { class: "curves-stroke", ...this.#look(series), d: "M 2 2 H 32" }),
+      );
       return element("label", {}, box, line, element("span", {}, Sheet.visible(series.name)), this.told.get(series));
     });
     this.legend.replaceChildren(this.point, ...items);
@@ -312,7 +333,7 @@ class Curves extends Explorer {
 
   /** @param {number | null | undefined} value */
   static number(value) {
-    return typeof value === "number" ? Curves.#NUMBERS.format(value).replace("-", "−") : "–";
+    return Explorer.written(value);
   }
 
   table() {

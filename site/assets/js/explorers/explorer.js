@@ -250,6 +250,26 @@ class Explorer {
     return Page.element("span", { class: name, "data-hue": hue, "aria-hidden": "true" }, sign);
   }
 
+  static #NUMBERS = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+  static #SMALL = new Intl.NumberFormat("en", { maximumSignificantDigits: 2, notation: "scientific" });
+  static #RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+  /**
+   * A number with the digits that count: `0.5`, `1,700`, `−1.1×10⁻⁵`; a dash where there is none.
+   * @param {number | null | undefined} value
+   */
+  static written(value) {
+    if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+    if (value && Math.abs(value) < 1e-4) return Explorer.#small(value);
+    return Explorer.#NUMBERS.format(value).replace("-", "−");
+  }
+
+  /** @param {number} value */
+  static #small(value) {
+    const [factor, power] = Explorer.#SMALL.format(value).split("E-");
+    return `${factor.replace("-", "−")}×10⁻${[...power].map((digit) => Explorer.#RAISED[Number(digit)]).join("")}`;
+  }
+
   /** A number as people read it, a dash where there is none. @param {number | null | undefined} value */
   static number(value, digits = 2) {
     return typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits).replace(/^-/, "−") : "–";

@@ -406,7 +406,7 @@ class Grid extends Explorer {
       return element("li", {}, Explorer.swatch(this.values.groups.indexOf(group), sign), group);
     });
     const scale = Explorer.swatch(this.values.hue(chosen), "", "swatch-scale");
-    const deep = element("li", {}, scale, `value from 0 to ${Number(this.values.largest.toPrecision(2))}`);
+    const deep = element("li", {}, scale, `value from 0 to ${Explorer.written(this.values.largest)}`);
     const { mark } = this.data;
     const ring = element("span", { class: "swatch swatch--over", "aria-hidden": "true" });
     const framed = mark ? [element("li", {}, ring, `${mark.from} or more: ${mark.says}`)] : [];
