@@ -26,7 +26,8 @@ def keep(folder: Path, figures: Iterable[Mapping[str, Any]]) -> list[dict[str, A
     ran = folder / RAN
     if not ran.is_file():
         return []
-    known = {_canonical((folder / fields["file"]).read_text(encoding="utf8")): fields["name"] for fields in figures}
+    drawn = [(folder / fields["file"], fields["name"]) for fields in figures if fields["file"].endswith(".svg")]
+    known = {_canonical(path.read_text(encoding="utf8")): name for path, name in drawn}
     text = json.dumps(slim(json.loads(ran.read_text(encoding="utf8")), known), indent=1, ensure_ascii=False)
     write_text(folder / KEPT, text.replace(str(folder), "the run directory") + "\n")
     return [{"name": "executed", "file": KEPT, "sha256": sha256(folder / KEPT)}]
@@ -69,8 +70,11 @@ def _output(output: Mapping[str, Any], figures: Mapping[str, str]) -> dict[str, 
 
 
 def _canonical(drawing: str) -> str:
-    """A drawing's text in the one form that all ways of writing it have in common."""
-    return ElementTree.canonicalize(drawing, strip_text=True)
+    """A drawing's text in the one form that all ways of writing it have in common; what is no XML stays as it is."""
+    try:
+        return ElementTree.canonicalize(drawing, strip_text=True)
+    except ElementTree.ParseError:
+        return drawing
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:
