@@ -13,6 +13,7 @@ from picks.site import data, feeds, notebooks, pages
 from picks.site.addresses import Addresses
 from picks.site.collection import Pick, load_library
 from picks.site.explorers import explorers_of
+from picks.site.glossary import load_glossary
 from picks.site.markup import inert
 from picks.site.pages import File
 from picks.site.settings import load_settings
@@ -39,7 +40,8 @@ def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
         UserError: an entry, a record or a setting is not as it must be.
     """
     settings = load_settings(root)
-    studio = Studio(root, load_library(root), settings, Addresses(settings.url, offline))
+    addresses = Addresses(settings.url, offline)
+    studio = Studio(root, load_library(root), settings, addresses, load_glossary(root))
     parts = (
         *(pages.home, pages.papers, pages.results, pages.explorers, pages.groups, pages.written, pages.rules),
         *(_feeds, _exports, _recorded, _moved, _assets),
@@ -62,7 +64,7 @@ def _exports(studio: Studio) -> Iterator[File]:
     yield "papers.json", _export("json", library.picks.values())
     yield "papers.schema.json", PAPERS_SCHEMA.read_bytes()
     yield "results.json", data.results_json(library, studio.addresses)
-    yield "assets/data/picks.js", data.picks_script(library, studio.addresses)
+    yield "assets/data/picks.js", data.picks_script(library, studio.addresses, _aliases(studio.root))
     yield "robots.txt", ROBOTS.format(site=studio.settings.url).encode()
     for tag in library.by_tag():
         yield f"tags/{tag.slug}.bib", _export("bibtex", tag.picks)
@@ -87,6 +89,11 @@ def _recorded(studio: Studio) -> Iterator[File]:
         for explorer in explorers_of(reproduced):
             for run in explorer.runs:
                 yield explorer.script(run), data.explorer_script(run.data[explorer.name])
+
+
+def _aliases(root: Path) -> list[list[str]]:
+    """Groups of names that mean the same, from `site/aliases.yml`."""
+    return [[name, *others] for name, others in load_yaml(root / "site" / "aliases.yml").items()]
 
 
 def _json(path: Path) -> bytes:
