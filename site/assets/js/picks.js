@@ -228,6 +228,7 @@ class PickList {
     await this.#apply();
     while (this.list.children.length < Math.min(shown, this.#found.length)) this.#drawMore();
     if (!top) return;
+    await document.fonts.ready; // another font has other lines
     history.scrollRestoration = "manual"; // or the browser goes, when all has loaded, to where it last saw the reader
     scrollTo({ top, behavior: "instant" });
   }

@@ -32,11 +32,14 @@ class Ranking {
     this.aliases = aliases.map((names) => names.map((name) => Ranking.stems(name)));
   }
 
-  /** @param {string} text @param {number} place @param {number} weight */
+  /**
+   * A word with hyphens counts in parts and in one.
+   * @param {string} text @param {number} place @param {number} weight
+   */
   #read(text, place, weight) {
-    const joined = text.match(/[\p{L}\p{N}]+(?:[\p{Pd}\u2212][\p{L}\p{N}]+)+/gu) ?? [];
-    const parts = joined.map((compound) => compound.replace(/[\p{Pd}\u2212]/gu, ""));
-    for (const word of new Set(Ranking.stems([text, ...parts].join(" ")))) {
+    const parted = text.split(/\s+/).filter((word) => /\p{Pd}/u.test(word));
+    const joined = parted.map((word) => word.replace(/\p{Pd}/gu, ""));
+    for (const word of new Set(Ranking.stems([text, ...joined].join(" ")))) {
       let places = this.#words.get(word);
       if (!places) this.#words.set(word, places = []);
       if (places.at(-2) === place) places[places.length - 1] += weight;
@@ -46,13 +49,23 @@ class Ranking {
 
   // Words
 
+  /** @type {Map<string, string>} */
+  static #stemmed = new Map();
+
   /** The words of a text as they are compared. @param {string} text */
   static stems(text) {
-    return Page.words(text).map(Ranking.stem);
+    return Page.fold(text).split(/\s+/).filter(Boolean).map(Ranking.stem);
   }
 
   /** A folded word without the ending of a plural, in one of two spellings. @param {string} word */
   static stem(word) {
+    let stem = Ranking.#stemmed.get(word);
+    if (stem === undefined) Ranking.#stemmed.set(word, stem = Ranking.#cut(word));
+    return stem;
+  }
+
+  /** @param {string} word */
+  static #cut(word) {
     const spelled = word.replace(/iz(?=(e|ed|es|er|ers|ing|ations?)$)/, "is").replace(/(?<=\w{3})our/, "or");
     if (spelled.length < 3 || /(ss|us|is)$/.test(spelled)) return spelled;
     return spelled.replace(/(?<=[ey])ses$/, "sis").replace(/ies$/, "y").replace(/s$/, "");
@@ -71,7 +84,7 @@ class Ranking {
    * @param {string} query
    */
   find(query) {
-    const needs = this.#needs(Ranking.stems(query));
+    const needs = this.#needs(Page.words(query).map(Ranking.stem));
     /** @type {Set<string>} */
     const words = new Set();
     const found = needs.map((ways) => this.#fitting(ways, words));

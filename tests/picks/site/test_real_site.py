@@ -12,7 +12,7 @@ from picks.site.build import build
 from tests.fixtures import built_site
 from tests.fixtures.mini_site import CODE
 
-FIRST_VISIT = 300_000  # bytes, compressed
+FIRST_VISIT = 170_000  # bytes, compressed
 
 
 @pytest.fixture(scope="module")
