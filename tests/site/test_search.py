@@ -160,7 +160,7 @@ def test_a_hit_says_who_when_where_and_whether_it_can_be_run(site, reader):
 @pytest.mark.parametrize(("size", "most"), [(WIDE, 1), (PHONE, 2)], ids=["desk", "phone"])
 def test_a_hit_takes_a_line_for_its_title_and_one_for_the_rest(served, reader, size, most):
     page = reader(served, size).open(served.url())
-    search(page, "coins")
+    search(page, "window hacked")
 
     heights = page.locator(f"{HITS} :is(h1, .hit)").evaluate_all(
         "(parts) => parts.map((part) => part.clientHeight / parseFloat(getComputedStyle(part).lineHeight))"
