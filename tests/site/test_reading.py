@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.site.conftest import FILLERS, PHONE, WIDE
 
@@ -184,14 +184,39 @@ def test_more_of_the_list_comes_when_asked_for(site, reader):
 
 def test_the_way_back_leads_to_where_one_was(served, reader):
     page = reader(served).open(served.url())
-    page.get_by_role("button", name="Show more").click()
-    last = page.locator(f"{TITLES} a").last
-    last.click()
-    page.wait_for_url("**/papers/**")
+    follow_the_last(page)
 
     page.go_back()
 
-    expect(last).to_be_in_viewport()
+    expect(page.locator(f"{TITLES} a").last).to_be_in_viewport()
+
+
+def test_the_way_back_leads_there_even_if_fonts_come_late(served, reader):
+    one = reader(served)
+    page = one.open(served.url())
+    follow_the_last(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    one.context.route("**/*.woff2", hold)
+
+    page.go_back(wait_until="commit")
+    expect(page.locator(TITLES)).to_have_count(FILLERS + TAME + 1)
+    for route in held:
+        route.continue_()
+
+    assert held
+    expect(page.locator(f"{TITLES} a").last).to_be_in_viewport()
+
+
+def follow_the_last(page: Page) -> None:
+    """Show the whole list, and follow its last link."""
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(TITLES)).to_have_count(FILLERS + TAME + 1)
+    page.locator(f"{TITLES} a").last.click()
+    page.wait_for_url("**/papers/**")
 
 
 def test_the_script_draws_a_pick_as_the_page_does(site, reader):

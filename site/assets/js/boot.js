@@ -19,7 +19,8 @@ var __md_set = (key, value, storage = localStorage, scope = __md_scope) => {
   const wanted = new Promise((resolve) => (open = resolve));
   const never = new Promise(() => {});
   const held = { "search/search_index.json": wanted, "sitemap.xml": never };
-  if (new URLSearchParams(location.search).has("q")) open();
+  const asked = new URLSearchParams(location.search);
+  if (asked.has("q") || asked.has("h")) open(); // a question from elsewhere, words to mark on this page
   const { open: prepare, send } = XMLHttpRequest.prototype;
   XMLHttpRequest.prototype.open = function (method, url, ...rest) {
     this.until = Object.entries(held).find(([path]) => String(url).endsWith(path))?.[1];

@@ -48,10 +48,12 @@ const Page = (() => {
   };
 
   const QUOTES = /['"`´\u00AB\u00BB\u2018-\u201F\u2039\u203A\u2032-\u2037\u00AD]/g;
+  /** Letters that no accent was put on, and what they are typed as. @type {Record<string, string>} */
+  const LETTERS = { ø: "o", ł: "l", ß: "ss", æ: "ae", œ: "oe", đ: "d", ð: "d", þ: "th", ı: "i" };
   const BREAKS = /[\p{Pd}\u2212_/,;:!?()[\]{}…]+|\.(?!\d)/gu;
 
   /**
-   * Text as it is compared: small letters, no accents, no quotes, and a space for every kind of hyphen.
+   * Text as it is compared: small letters, the Latin ones without accents, no quotes, a space for every kind of hyphen.
    * @param {string} text
    */
   const fold = (text) =>
@@ -60,12 +62,14 @@ const Page = (() => {
       .normalize("NFKD")
       .replace(/\p{M}+/gu, "")
       .replace(BREAKS, " ")
-      .toLowerCase();
+      .toLowerCase()
+      .replace(/[øłßæœđðþı]/g, (letter) => LETTERS[letter]);
 
   const ARXIV = /\S*?(\d{4}\.\d{4,5})(v\d+)?\S*/g;
+  const OLD_ARXIV = /\S*?\b([a-z]+(?:-[a-z]+)?)(?:\.[a-z]{2})?\/(\d{7})(v\d+)?\S*/gi;
 
   /** The words of a query; an arXiv address counts as its id. @param {string} query */
-  const words = (query) => fold(query.replace(ARXIV, "$1")).split(/\s+/).filter(Boolean);
+  const words = (query) => fold(query.replace(ARXIV, "$1").replace(OLD_ARXIV, "$1 $2")).split(/\s+/).filter(Boolean);
 
   /**
    * A form's state as it stands in the address: what is empty or at its default is left out.
@@ -111,5 +115,15 @@ const Page = (() => {
     }
   };
 
-  return { ready, load, element, fold, words, state, restore, keep };
+  /**
+   * Up to three names, else the first, those that a query asks for, and `et al.`.
+   * @param {string[]} names @param {(name: string) => boolean} asked
+   */
+  const etAl = (names, asked = () => false) => {
+    if (names.length === 1) return names[0];
+    if (names.length <= 3) return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+    return `${names.filter((name, place) => !place || asked(name)).join(", ")} et al.`;
+  };
+
+  return { ready, load, element, fold, words, etAl, state, restore, keep };
 })();

@@ -13,27 +13,23 @@ class Picks {
   #loading;
   #orders = {};
 
-  constructor(source) {
-    this.source = source;
-  }
-
   get wanted() {
     return Boolean(this.#loading);
   }
 
   load() {
-    this.#loading ??= Page.load(this.source, "PICKS").then((all) => {
-      all.forEach(Picks.#prepare);
-      this.#orders = { newest: all, oldest: [...all].reverse() };
-      return all;
+    this.#loading ??= Library.load().then(({ picks, ranking }) => {
+      this.ranking = ranking;
+      this.#orders = { best: picks, newest: picks, oldest: [...picks].reverse() };
+      return picks;
     });
     return this.#loading;
   }
 
-  static #prepare(pick) {
-    const { title, authors, id, kind, venue, tags, why, text } = pick;
-    pick.words = Page.fold([title, authors, id, kind, venue ?? "", tags.join(" "), why, text].join(" "));
-    pick.year = pick.date.slice(0, 4);
+  /** The picks that have all the words, with how well these fit. */
+  #worded(words) {
+    const fitting = this.ranking.find(words).hits.filter(({ whole }) => whole);
+    return new Map(fitting.map(({ place, score }) => [this.#orders.newest[place], score]));
   }
 
   #sorted(sort) {
@@ -44,19 +40,20 @@ class Picks {
   /** The picks that fit all that a form asks for, in the order it asks for; once they are loaded. */
   matching(asked) {
     const [kind, year, venue, verdict] = ["kind", "year", "venue", "verdict"].map((name) => asked.get(name));
-    const words = Page.words(asked.get("words"));
+    const worded = this.#worded(asked.get("words"));
     const tags = asked.getAll("tag");
-    return this.#sorted(asked.get("sort")).filter(
+    const fitting = this.#sorted(asked.get("sort")).filter(
       (pick) =>
+        worded.has(pick) &&
         (!kind || pick.kind === kind) &&
-        (!year || pick.year === year) &&
+        (!year || pick.date.startsWith(year)) &&
         (!venue || pick.venue === venue) &&
         (!verdict || pick.verdicts[verdict]) &&
         (!asked.has("notebook") || pick.notebook) &&
         (!asked.has("thread") || pick.thread) &&
-        tags.every((tag) => pick.tags.includes(tag)) &&
-        words.every((word) => pick.words.includes(word)),
+        tags.every((tag) => pick.tags.includes(tag)),
     );
+    return asked.get("sort") === "best" ? fitting.sort((a, b) => worded.get(b) - worded.get(a)) : fitting;
   }
 }
 
@@ -76,17 +73,12 @@ const pickItem = (() => {
 
   function meta(pick) {
     const parts = [
-      element("span", { class: "pick-authors" }, etAl(pick.authors.split(", "))),
+      element("span", { class: "pick-authors" }, Page.etAl(pick.authors.split(", "))),
       element("time", { datetime: pick.date }, pick.day),
       pick.venue && element("span", { class: "pick-venue" }, pick.venue),
       element("span", { class: "pick-kind" }, pick.kind),
     ];
     return parts.filter(Boolean).flatMap((part, place) => (place ? [" ", part] : [part]));
-  }
-
-  function etAl(names) {
-    if (names.length > 3) return `${names[0]} et al.`;
-    return names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
   }
 
   function tagLinks(tags) {
@@ -208,10 +200,13 @@ class PickList {
     this.count = document.getElementById("picks-count");
     this.reset = document.getElementById("picks-reset");
     this.defaults = { sort: root.dataset.sort };
-    this.picks = new Picks(root.dataset.source);
+    this.picks = new Picks();
     this.chips = new Chips(form.querySelector(".filter-tags"));
     this.more = Page.element("button", { type: "button", class: "button picks-more" }, "Show more");
-    this.nothing = Page.element("p", { class: "picks-nothing", hidden: true }, "No pick fits all of this.");
+    this.heroes = document.querySelectorAll(".hero");
+    this.nothing = Page.element("p", { class: "picks-nothing", hidden: true }, "No pick fits all of this. ");
+    this.elsewhere = Page.element("button", { type: "button", class: "link-button" });
+    this.nothing.append(this.elsewhere);
     this.list.after(this.nothing, this.more);
     this.more.hidden = Number(root.dataset.total) <= this.list.children.length;
     this.#listen();
@@ -233,6 +228,7 @@ class PickList {
     await this.#apply();
     while (this.list.children.length < Math.min(shown, this.#found.length)) this.#drawMore();
     if (!top) return;
+    await document.fonts.ready; // another font has other lines
     history.scrollRestoration = "manual"; // or the browser goes, when all has loaded, to where it last saw the reader
     scrollTo({ top, behavior: "instant" });
   }
@@ -272,6 +268,10 @@ class PickList {
     const narrowed = [...this.#state.keys()].some((name) => name !== "sort");
     this.count.textContent = narrowed ? `${this.#found.length} of ${total} picks` : `${total} picks`;
     this.reset.hidden = !narrowed;
+    for (const hero of this.heroes) hero.hidden = narrowed;
+    const { value } = this.form.elements.words;
+    this.elsewhere.textContent = `Search all pages for “${value}”`;
+    this.elsewhere.hidden = !value;
     this.chips.count(this.#found);
   }
 
@@ -295,6 +295,7 @@ class PickList {
     form.elements.words.addEventListener("keydown", (event) => this.#down(event));
     document.getElementById("picks-random").addEventListener("click", () => this.#random());
     this.more.addEventListener("click", () => this.#showMore());
+    this.elsewhere.addEventListener("click", () => Search.open(form.elements.words.value));
     list.addEventListener("click", (event) => this.#tag(event));
     list.addEventListener("keydown", (event) => this.#walk(event));
     addEventListener("popstate", () => this.#fromAddress());

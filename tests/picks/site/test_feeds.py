@@ -16,7 +16,7 @@ from picks.site.feeds import atom, json_feed, results
 from picks.site.settings import Settings
 from tests.fixtures.mini_site import ATTACK, HOSTILE, HOSTILE_NAME, NAME
 
-SETTINGS = Settings("Daily Picks", "Papers.", "https://picks.example.org/", None, "newest", 30)
+SETTINGS = Settings("Daily Picks", "Papers.", "https://picks.example.org/", None, "newest", 30, 600)
 NS = {"a": "http://www.w3.org/2005/Atom"}
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ RESULTS_SCHEMA = 2
 RESULTS_SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
 
 
-def picks_script(library: Library, addresses: Addresses) -> bytes:
-    """`window.PICKS = [...]`, newest first: a script, because pages opened from a disk may not fetch."""
-    return _script("PICKS", [_listed(pick, addresses) for pick in library.picks.values()])
+def picks_script(library: Library, addresses: Addresses, aliases: Sequence[Sequence[str]]) -> bytes:
+    """`window.PICKS = {...}`: what filter and search know. A script, because pages opened from a disk may not fetch.
+
+    The picks stand newest first; an alias is a group of names that mean the same.
+    """
+    picks = [_listed(pick, addresses) for pick in library.picks.values()]
+    return _script("PICKS", {"aliases": aliases, "picks": picks})
 
 
 def explorer_script(path: Path) -> bytes:
@@ -111,8 +115,15 @@ def _listed(pick: Pick, addresses: Addresses) -> dict[str, Any]:
         "thread": bool(paper.threads),
         "verdicts": pick.verdicts,
         "found": tally(pick.verdicts) if pick.verdicts else "",
-        "text": plain(paper.summary).lower(),
+        "text": plain(paper.summary),
+        "claims": " ".join(_statements(pick)),
     }
+
+
+def _statements(pick: Pick) -> Sequence[str]:
+    """What was tested, in the words of the claims, each once."""
+    runs = pick.reproduced.runs if pick.reproduced else ()
+    return list(dict.fromkeys(plain(finding.claim.statement) for run in runs for finding in run.findings))
 
 
 def _result(paper: Paper, run: Run, finding: Finding, addresses: Addresses) -> dict[str, Any]:
@@ -137,6 +148,6 @@ def _result(paper: Paper, run: Run, finding: Finding, addresses: Addresses) -> d
     }
 
 
-def _script(name: str, content: Iterable[Any]) -> bytes:
+def _script(name: str, content: Any) -> bytes:
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return f"window.{name} = {text};\n".encode("utf8", "replace")

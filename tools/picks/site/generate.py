@@ -14,6 +14,7 @@ from picks.site import cards, data, feeds, notebooks, pages
 from picks.site.addresses import Addresses
 from picks.site.collection import Pick, load_library
 from picks.site.explorers import explorers_of
+from picks.site.glossary import load_glossary
 from picks.site.markup import inert
 from picks.site.pages import File
 from picks.site.results import Run
@@ -42,7 +43,8 @@ def generate(root: Path, *, offline: bool = False) -> dict[str, bytes]:
         UserError: an entry, a record or a setting is not as it must be.
     """
     settings = load_settings(root)
-    studio = Studio(root, load_library(root), settings, Addresses(settings.url, offline))
+    addresses = Addresses(settings.url, offline)
+    studio = Studio(root, load_library(root), settings, addresses, load_glossary(root))
     of_picks = (pages.home, pages.papers, pages.results, pages.executed, pages.explorers, pages.groups)
     parts = (*of_picks, pages.written, pages.rules, _feeds, _exports, _cards, _recorded, _moved, _assets)
     return {path: content for part in parts for path, content in part(studio)}
@@ -67,7 +69,7 @@ def _exports(studio: Studio) -> Iterator[File]:
     yield "results.csv", data.results_csv(library, studio.addresses)
     yield "results.schema.json", data.RESULTS_SCHEMA_FILE.read_bytes()
     yield from ((f"schemas/{kind}.json", (SCHEMAS / f"{kind}.json").read_bytes()) for kind in KINDS)
-    yield "assets/data/picks.js", data.picks_script(library, studio.addresses)
+    yield "assets/data/picks.js", data.picks_script(library, studio.addresses, _aliases(studio.root))
     yield "robots.txt", ROBOTS.format(site=studio.settings.url).encode()
     for tag in library.by_tag():
         yield f"tags/{tag.slug}.bib", _export("bibtex", tag.picks)
@@ -108,6 +110,11 @@ def _of_run(studio: Studio, run: Run) -> Iterator[File]:
         yield f"{folder}/{source.name}", _json(source)
     for finding in filter(attrgetter("has_units"), run.findings):
         yield units_path(run, finding), data.units_csv(finding)
+
+
+def _aliases(root: Path) -> list[list[str]]:
+    """Groups of names that mean the same, from `site/aliases.yml`."""
+    return [[name, *others] for name, others in load_yaml(root / "site" / "aliases.yml").items()]
 
 
 def _json(path: Path) -> bytes:

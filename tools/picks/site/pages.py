@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from picks.check.pages import rule_pages
@@ -29,13 +29,20 @@ File = tuple[str, bytes]
 
 
 def home(studio: Studio) -> Iterator[File]:
-    """The newest pick large, then the stream."""
+    """The filter, the newest pick large, the stream, and every title by month."""
     picks, newest = studio.library.picks, studio.library.newest
     today = [newest, *(picks[paper.id] for paper in newest.together)]
     shown = list(islice(picks.values(), studio.settings.shown))
     meta = {"hide": WIDE, "search": UNSEARCHED, "description": studio.settings.description}
-    values = {"today": today, "shown": shown, "months": studio.library.by_month(), "choices": _choices(studio)}
-    yield studio.page("index.md", "index.md.j2", meta=meta, **values)
+    months = studio.library.by_month()
+    values = {"today": today, "shown": shown, "months": months, "listed": _listed(months, studio.settings.listed)}
+    yield studio.page("index.md", "index.md.j2", meta=meta, choices=_choices(studio), **values)
+
+
+def _listed(months: Sequence[Group], most: int) -> Sequence[Group]:
+    """The newest months, with so many picks at most."""
+    counts = accumulate(len(month.picks) for month in months)
+    return [month for month, count in zip(months, counts, strict=True) if count <= most]
 
 
 def _choices(studio: Studio) -> Mapping[str, Sequence[str] | Sequence[Group]]:
@@ -70,7 +77,7 @@ def papers(studio: Studio) -> Iterator[File]:
             "jsonld": structured_data(pick, studio.addresses),
             "hide": WIDE if pick.reproduced else ["navigation"],
             "scripts": CLAIM_SCRIPTS if pick.reproduced else [],
-            "search": {"boost": 2},
+            "search": UNSEARCHED,  # the search has it from the list of picks
             "next": studio.addresses.link(paper_page(newer.paper.id), path) if newer else None,
             "prev": studio.addresses.link(paper_page(older.paper.id), path) if older else None,
         }

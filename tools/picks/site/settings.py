@@ -10,7 +10,7 @@ from mkdocs.utils.yaml import get_yaml_loader, yaml_load
 from picks.site.markup import https
 from reproductions.common.errors import UserError
 
-SORTS = ("newest", "oldest", "title", "upvotes", "collection")
+SORTS = ("best", "newest", "oldest", "title", "upvotes", "collection")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Settings:
     repository: str | None
     sort: str
     shown: int
+    listed: int
 
     def edit_url(self, path: str) -> str | None:
         """Where a file of the repository can be edited, if the repository's address is known."""
@@ -51,4 +52,5 @@ def load_settings(root: Path) -> Settings:
         repository=https((config["repo_url"] or "").rstrip("/")),
         sort=picks["sort"],
         shown=picks["shown"],
+        listed=picks["listed"],
     )

@@ -15,6 +15,7 @@ from picks.site.claims import why
 from picks.site.collection import Library
 from picks.site.drawings import clean_svg, svg_size
 from picks.site.formats import FILTERS
+from picks.site.glossary import Glossary
 from picks.site.images import clean_png, size
 from picks.site.matrix import rank
 from picks.site.results import Figure, Finding, Run
@@ -38,13 +39,17 @@ class Studio:
     library: Library
     settings: Settings
     addresses: Addresses
+    glossary: Glossary
 
     def page(self, path: str, template: str, *, meta: dict[str, Any] | None = None, **values: Any) -> tuple[str, bytes]:
         """A page's path, and the page as Markdown with front matter, from a template."""
+        link = partial(self.addresses.link, start=path)
         shared = {
             "library": self.library,
             "settings": self.settings,
-            "link": partial(self.addresses.link, start=path),
+            "link": link,
+            "glossary": self.glossary,
+            "term": partial(self.glossary.term, link=link),
             "picture_of": self.picture,
             "figure_anchor": figure_anchor,
             "units_path": units_path,
