@@ -103,5 +103,13 @@ def _rasterise_clouds(figure: Figure) -> None:
 
 
 def _plain(svg: str) -> str:
-    """Without what only other programs read: the document's type and its metadata, which name addresses."""
-    return re.sub(r"<!DOCTYPE.*?>|<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    """Without what only other programs read, the document's type and its metadata, and in as few letters as show it."""
+    bare = re.sub(r"<!DOCTYPE.*?>|<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    short = re.sub(r"-?\d+\.\d{3,}", _rounded, bare)
+    return re.sub(r">\s+<", ">\n<", re.sub(r"[ \n]+", " ", short)).strip() + "\n"
+
+
+def _rounded(number: re.Match[str]) -> str:
+    """A hundredth of a point is finer than any screen; factors below one keep two digits more."""
+    value = float(number[0])
+    return f"{value:.{2 if abs(value) >= 1 else 4}f}".rstrip("0").rstrip(".")

