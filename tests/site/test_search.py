@@ -248,3 +248,20 @@ def test_the_browser_finds_every_title_on_the_home_page_without_scripts(real, br
 
 def _entries() -> list[Path]:
     return list((CODE / "papers").glob("[!_]*.yml"))
+
+
+def test_a_newcomer_asks_finds_and_learns_whether_it_can_be_run(real, browser):
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(real.url())
+    search(page, "how do induction heads form?")
+    hit = page.locator(HITS).first
+    expect(hit).to_contain_text("induction head")
+    hit.get_by_role("link").first.click()
+    expect(page.locator("h1")).to_contain_text("induction head")
+    expect(page.locator("main")).to_contain_text(re.compile("There is no notebook for this paper|What we found"))
+    page.goto(real.url())
+    page.get_by_label("can be run").check()
+    expect(page.locator("#picks-list .pick-found").first).to_contain_text("fact")
+    context.close()

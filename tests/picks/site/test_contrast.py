@@ -18,7 +18,7 @@ SCHEMES = (LIGHT, DARK)
 HUES = range(6)
 WORDS = [slug(verdict).removeprefix("holds-") for verdict in VERDICTS]
 BARS = [f"bar-{word}" for word in WORDS if word != "holds"]
-LINES = [*(f"stroke-{hue}" for hue in HUES), "mark", "fired", "accent"]
+LINES = [*(f"stroke-{hue}" for hue in HUES), "mark", "fired", "accent", "dot"]
 FILLS = [f"hue-{hue}" for hue in HUES]
 
 

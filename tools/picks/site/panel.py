@@ -17,11 +17,6 @@ from picks.site.formats import duration, memory
 from picks.site.results import Figure, Reproduced, Run
 from picks.site.settings import Settings
 
-KEY = (
-    "Dot and bar: value and 95 % interval, in the colour of the verdict. Line: what there would be if there were "
-    "nothing; the claimed side is shaded. Open diamond: control. Band: the authors' range, where it can be compared. "
-    "Faint dots: units, where there are fewer than a hundred. The fullest run stands first."
-)
 EXAMPLE = re.compile(r"\n\n((?:    .*\n)+)")
 FOLDER = "daily-picks"
 
@@ -34,7 +29,6 @@ def panel(pick: Pick, settings: Settings) -> Mapping[str, Any]:
     claims = claims_of(reproduced)
     key = key_figure(reproduced)
     return {
-        "key": KEY,
         "blocks": blocks(claim for claim in claims if not claim.first.ours),
         "own_blocks": blocks(claim for claim in claims if claim.first.ours),
         "shown_by": _shown_by(claims),
