@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from reproductions.common.stats import Interval
+if TYPE_CHECKING:
+    from reproductions.common.stats import Interval  # brings SciPy, which a refusal does without
 
 DASH = "–"
 MOST_DECIMALS = 4
