@@ -17,11 +17,13 @@ PLAIN = {"id", "scale", "figure"}  # shown in the example, and plain from it
 
 
 def test_the_example_is_a_claim(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    example, found = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     path = tmp_path / "reproduction.yml"
     around = 'paper: "2412.11965"\nmodels: [smollm2-135m]\ndeadline: {quick: 60, full: 120}\nparameters: {}\n'
-    path.write_text(around + example, encoding="utf8")
+    path.write_text(around + found + example, encoding="utf8")
     (claim,) = load_claims(path).claims
+    (sentence,) = load_claims(path).found
+    assert sentence.verdicts == {claim.id: "holds"}
     typical = claim.paper.typical
     assert typical is not None and typical > claim.null
     assert {key for key, value in vars(claim).items() if value} >= PLAIN

@@ -113,7 +113,7 @@ def test_a_relation_stays_when_another_run_is_chosen_that_has_it(site, reader):
 
     expect(page.locator("[name=item]")).to_have_value("plural")
     expect(page.locator(".grid-over")).to_have_count(1)
-    assert "run=gemma3-270m.quick" in page.url
+    page.wait_for_url("**run=gemma3-270m.quick**")
 
 
 def test_a_value_leads_to_its_relation(site, reader):

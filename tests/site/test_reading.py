@@ -59,7 +59,7 @@ def test_bibtex_is_copied(site, reader):
     allowed = {} if site.offline else {"permissions": ["clipboard-read", "clipboard-write"]}
     page = reader(site, **allowed).open(site.url("papers/2501.00002"))
     page.evaluate("document.addEventListener('copy', () => { window.copied = String(getSelection()) })")
-    button = page.locator(".copy[data-copy='#cite-bibtex']")
+    button = page.locator(".copy-button[data-copy='#cite-bibtex']")
 
     button.click()
 
@@ -74,7 +74,7 @@ def test_without_a_clipboard_the_text_is_copied_as_a_selection(served, reader):
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     page.evaluate("document.addEventListener('copy', () => { window.copied = String(getSelection()) })")
 
-    page.locator(".copy[data-copy='#cite-bibtex']").click()
+    page.locator(".copy-button[data-copy='#cite-bibtex']").click()
 
     assert page.evaluate("window.copied").startswith("@")
 

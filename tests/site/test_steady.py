@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 GOOD = 0.1
 EXPLORER = f"explore/{mini_site.NAME}"
 PAGES = {  # and what is there once a page is whole
-    "": "#picks-filter:not([hidden])",
+    "": "#picks-list[data-drawn], #picks-list > li",
     "papers/2501.00002": "#claim-C1",
     "results": "#results-filter:not([hidden])",
     f"{EXPLORER}/head_map": ".grid-table",

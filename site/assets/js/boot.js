@@ -12,6 +12,9 @@ var __md_set = (key, value, storage = localStorage, scope = __md_scope) => {
   }
 };
 
+// What scripts alone can work is there from the first line on, so that nothing moves when they have come.
+document.documentElement.classList.replace("no-js", "js");
+
 // On every page Material asks for the whole search index, and for the sitemap, which it needs only for features that
 // are off here. The index waits until the reader turns to the search; the sitemap is not asked for.
 (() => {

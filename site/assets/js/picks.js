@@ -116,7 +116,6 @@ const pickItem = (() => {
 
 /** The tags as chips to tick: how many picks would be left with each, and keys to walk along them. */
 class Chips {
-  static #AT_FIRST = 12;
   static #STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
   constructor(fieldset) {
@@ -143,11 +142,9 @@ class Chips {
     }
   }
 
-  /** Show the commonest tags; the others, unless ticked, when asked. */
+  /** Show the commonest tags; the others, unless ticked, when asked. Which these are, the page says. */
   #foldAway(fieldset) {
-    const rare = this.chips.slice(Chips.#AT_FIRST);
-    if (!rare.length) return;
-    for (const { label } of rare) label.classList.add("chip--rare");
+    if (!fieldset.querySelector(".chip--rare")) return;
     const button = Page.element("button", { type: "button", class: "link-button filter-all-tags" });
     const show = (open) => {
       fieldset.classList.toggle("filter-tags--all", open);

@@ -103,7 +103,7 @@ def test_a_papers_page_has_everything_about_it(html: Path) -> None:
     ]
     assert "Built on by" in _text(page)
     assert page.xpath("//ol[@class='related']/li")
-    formats = page.xpath("//details[@id='cite']//code/@id")
+    formats = page.xpath("//details[@class='cite']//code/@id")
     assert formats == ["cite-bibtex", "cite-ris", "cite-csl-json", "cite-markdown"]
     assert "@inproceedings{" in page.xpath("//*[@id='cite-bibtex']")[0].text_content()
     assert f"{REPOSITORY}/edit/main/papers/2501.00001.yml" in page.xpath("//a/@href")
