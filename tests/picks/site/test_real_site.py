@@ -56,9 +56,8 @@ def test_pictures_for_links_are_light(site: Path) -> None:
 
 
 def test_no_page_writes_numbers_as_programs_do(site: Path) -> None:
-    ours = [
-        path for path in built_site.pages(site) if not path.is_relative_to(site / "notebooks")
-    ]  # these show what ran
+    pages = built_site.pages(site)
+    ours = [path for path in pages if not path.is_relative_to(site / "notebooks")]  # which show what ran
     texts = {path: built_site.page(path).text_content() for path in ours}
     assert {path: found[0] for path, text in texts.items() if (found := EXPONENT.search(text))} == {}
 
