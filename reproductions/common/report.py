@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|svg|json|ipynb)")
+FILE = re.compile(r"[a-z][a-z0-9_]{0,60}(\.(light|dark))?\.(png|svg|json)")
 VERDICT_HEADER = ("", "claim", "paper", "has to be", "here", "control", "verdict", "why")
 
 

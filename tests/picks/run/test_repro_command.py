@@ -152,7 +152,7 @@ def test_what_was_recorded_is_compared_and_listed(root: Path, capsys: pytest.Cap
     assert "recorded: " in capsys.readouterr().err
     assert {path.name for path in (root / RESULTS).iterdir()} == {
         "smollm2-135m.quick.json", "smollm2-135m.quick.toss.png", "smollm2-135m.quick.toss.json",
-        "smollm2-135m.quick.executed.ipynb",
+        "smollm2-135m.quick.executed.json",
     }  # fmt: skip
     assert main(["coin_flips"], root) == 0
     assert "As recorded" in capsys.readouterr().out

@@ -88,7 +88,7 @@ def test_a_run_that_ends_well_leaves_everything(ran: Any) -> None:
     assert run.state["state"] == "complete"
     assert run.cells == ["completed"] * 4
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        "data", "executed.ipynb", "figures", "notebook.ipynb", "reported.json", "results.json", "state.json",
+        "data", "executed.json", "figures", "notebook.ipynb", "reported.json", "results.json", "state.json",
     ]  # fmt: skip
     assert run.folder.parent.relative_to(run.folder.parents[3]) == Path("runs/coin_flips/smollm2-135m")
 

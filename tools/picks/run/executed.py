@@ -1,4 +1,8 @@
-"""The executed notebook as a record keeps it: text, code and what was printed; figures by name."""
+"""The executed notebook as a record keeps it: text, code and what was printed; figures by name.
+
+It is part of the record, hashed in it and never run, and its name says so: tools that strip or format notebooks, which
+would break the hash, leave it alone.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ from xml.etree import ElementTree
 from picks.run.outputs import OUTPUT_LIMIT
 from reproductions.common.files import sha256, write_text
 
-RAN, KEPT = "notebook.ipynb", "executed.ipynb"
+RAN, KEPT = "notebook.ipynb", "executed.json"
 INJECTED = "injected-parameters"
 OUT = re.compile(r"^out = .*$", re.MULTILINE)
 SVG, TABLE, TEXT = "image/svg+xml", "text/markdown", "text/plain"
 
 
 def keep(folder: Path, figures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Write `executed.ipynb` into a run directory and give its entry in the record; none where no notebook is kept.
+    """Write `executed.json` into a run directory and give its entry in the record; none where no notebook is kept.
 
     figures: the record's, of which the notebook shows drawings.
     """

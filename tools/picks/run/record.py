@@ -24,7 +24,7 @@ from reproductions.common.metrics import Metric
 from reproductions.common.verdicts import fell_below, judge
 
 SCHEMA = 2
-PICTURES = ("figures", "data", "executed")  # what a record has files of
+FILES = ("figures", "data", "executed")  # what a record has files of
 RECORD_LIMIT = 8 * 2**20
 ENVIRONMENT = ("cpu_capability", "threads", "device", "dtype", "cpu_s", "peak_memory_mib")
 
@@ -158,10 +158,10 @@ def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     results.mkdir(exist_ok=True)
     model, place = record["model"]["name"], PROFILES.index(record["profile"])
     for fuller in _readable(results, model, PROFILES[place + 1 :]):
-        record = without_pictures(record, fuller)
+        record = without_files(record, fuller)
     kept = _keep(record, folder, results)
     for lesser in _readable(results, model, PROFILES[:place]):
-        _keep(without_pictures(lesser, record), results, results)
+        _keep(without_files(lesser, record), results, results)
     return kept
 
 
@@ -174,16 +174,16 @@ def _readable(results: Path, model: str, profiles: Sequence[str]) -> Iterator[di
                 yield read(path)
 
 
-def without_pictures(record: Mapping[str, Any], fuller: Mapping[str, Any]) -> dict[str, Any]:
+def without_files(record: Mapping[str, Any], fuller: Mapping[str, Any]) -> dict[str, Any]:
     """A record without the figures, the data, or the executed notebook where a fuller one of the model has some."""
-    return {**record, **{kind: [] for kind in PICTURES if fuller.get(kind)}}
+    return {**record, **{kind: [] for kind in FILES if fuller.get(kind)}}
 
 
 def _keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
     """A record and its files, and nothing else of that model and profile."""
     stem = results_stem(record["model"]["name"], record["profile"])
     copies: dict[str, list[dict[str, Any]]] = {}
-    for kind in PICTURES:
+    for kind in FILES:
         copies[kind] = [fields | {"file": _file_of(stem, fields)} for fields in record.get(kind, [])]
         for fields, copy in zip(record.get(kind, []), copies[kind], strict=True):
             write_bytes(results / copy["file"], (folder / fields["file"]).read_bytes())

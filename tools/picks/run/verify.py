@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from picks.run import provenance
-from picks.run.record import PICTURES, read
+from picks.run.record import FILES, read
 from picks.run.reproductions import find
 from reproductions.common.claims import Claim, ClaimError, load_claims
 from reproductions.common.errors import UserError
@@ -77,7 +77,7 @@ def record_faults(record: Mapping[str, Any], path: Path) -> Iterator[str]:
         yield from (fault for metric in metrics.values() for fault in _metric_faults(metric))
         for judgement in record["claims"]:
             yield from _claim_faults(judgement, metrics, record["profile"])
-        files = (entry for kind in PICTURES for entry in record.get(kind, []))
+        files = (entry for kind in FILES for entry in record.get(kind, []))
         yield from (fault for entry in files for fault in _file(entry, path.parent))
     except (KeyError, TypeError, ValueError, AttributeError, ClaimError) as error:
         raise UserError(f"{path}: not what tools/repro --record writes: {error!r}; record the run anew") from None
