@@ -21,6 +21,7 @@ KINDS = (PAPER, OURS, ARITHMETIC)
 ABOVE, BELOW, WITHIN = "above", "below", "within"
 DIRECTIONS = (ABOVE, BELOW, WITHIN)
 BEFORE = "before"
+CONTROL = "_control"  # what the blank of a claim's control ends with
 
 
 class ClaimError(UserError, ValueError):
@@ -126,9 +127,10 @@ def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sentence:
-    """What was found on a model, written for people; `{A1}` in it stands for that claim's number and interval.
+    """What was found on a model, written for people.
 
-    It may only be said while the model's fullest record gives these `verdicts`, by claim.
+    `{A1}` in it stands for that claim's number and interval, `{A1_control}` for the number of its control. It may only
+    be said while the model's fullest record gives these `verdicts`, by claim.
     """
 
     text: str
@@ -193,7 +195,8 @@ class _ClaimsFile:
         for name in sentence.verdicts:
             if name not in (known := [claim.id for claim in claims]):
                 raise self.file.error(f"there is no claim {name}{did_you_mean(name, known)}", *where, "verdicts", name)
-        if unsaid := set(BLANK.findall(sentence.text)) - sentence.verdicts.keys():
+        named = {blank.removesuffix(CONTROL) for blank in BLANK.findall(sentence.text)}
+        if unsaid := named - sentence.verdicts.keys():
             what = f"{{{min(unsaid)}}} stands for a claim's number; give that claim's verdict under `verdicts` as well"
             raise self.file.error(what, *where, "text")
         return sentence

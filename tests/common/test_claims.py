@@ -119,6 +119,7 @@ def test_what_has_to_be_true_is_said_in_a_few_words(path):
         ("      model: smollm2-135m", "      model: gemma3-270m", 12, "not among this reproduction's models"),
         ("verdicts: {C1: holds}", "verdicts: {C3: holds}", 13, "there is no claim C3"),
         ("verdicts: {C1: holds}", "verdicts: {C2: not tested}", 11, "{C1} stands for a claim's number; give that"),
+        ("r = {C1}.", "r = {C1}, shuffled {C2_control}.", 11, "{C2} stands for a claim's number"),
         ("verdicts: {C1: holds}", "verdicts: {C1: proven}", 13, "'proven' is none of holds, "),
         ("    statement: Humans agree.\n", "    statement: [Humans, agree]\n", 31, "must be text"),
     ],

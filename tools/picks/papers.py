@@ -74,6 +74,11 @@ class Paper:
         return f"https://arxiv.org/abs/{ids.arxiv_name(self.id)}" if self.is_arxiv else None
 
     @property
+    def pdf_url(self) -> str | None:
+        """Its PDF on arXiv."""
+        return f"https://arxiv.org/pdf/{ids.arxiv_name(self.id)}" if self.is_arxiv else None
+
+    @property
     def huggingface_url(self) -> str | None:
         """Its page on Hugging Face, where it has one."""
         return f"https://huggingface.co/papers/{self.id}" if ids.has_huggingface_page(self.id) else None

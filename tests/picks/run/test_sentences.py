@@ -34,6 +34,13 @@ def test_numbers_come_from_the_record(claims: Claims) -> None:
     assert (sentence.model, sentence.verdicts) == ("smollm2-135m", {"C1": "holds"})
 
 
+def test_the_number_of_a_control_can_stand_beside_it(claims: Claims) -> None:
+    [plain] = claims.found
+    told = replace(claims, found=(replace(plain, text="Heads fall in {C1}, with a fair coin in {C1_control}."),))
+    [sentence] = said(FILE, told, {"smollm2-135m": judged(claims)})
+    assert sentence.text == "Heads fall in 0.88 [0.77, 0.98], with a fair coin in 0.50."
+
+
 def test_a_minus_is_a_minus(claims: Claims) -> None:
     below = [replace(one, value=-0.5, interval=(-0.6, -0.4)) for one in judged(claims)]
     [sentence] = said(FILE, claims, {"smollm2-135m": below})

@@ -101,6 +101,8 @@ def test_a_papers_page_has_everything_about_it(html: Path) -> None:
         ("PDF", "https://arxiv.org/pdf/2501.00001"),
         ("Hugging Face", "https://huggingface.co/papers/2501.00001"),
     ]
+    [old] = _page(html, "papers/cs-0101001").xpath("//p[@class='links']/a[text()='PDF']/@href")
+    assert old == "https://arxiv.org/pdf/cs/0101001"
     assert "Built on by" in _text(page)
     assert page.xpath("//ol[@class='related']/li")
     formats = page.xpath("//details[@class='cite']//code/@id")

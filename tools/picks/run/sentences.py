@@ -9,9 +9,9 @@ from pathlib import Path
 from picks.run.judgements import judgements
 from picks.run.record import recorded_runs
 from picks.run.reproductions import Reproduction
-from reproductions.common.claims import Claims, Sentence, load_claims
+from reproductions.common.claims import CONTROL, Claims, Sentence, load_claims
 from reproductions.common.errors import UserError
-from reproductions.common.numbers import with_interval
+from reproductions.common.numbers import number, with_interval
 from reproductions.common.schema import load
 from reproductions.common.verdicts import Judgement
 
@@ -56,7 +56,8 @@ def _said(file: Path, index: int, sentence: Sentence, fullest: Fullest) -> Said:
             what = f"this sentence rests on {name} being {verdict!r} on {sentence.model}, of which the record says"
             raise _error(file, index, name, f"{what} {recorded}; write the sentence anew")
     numbers = {name: " ".join(with_interval(own.value, own.interval)).strip() for name, own in found.items()}
-    minus = {name: number.replace("-", "−") for name, number in numbers.items()}
+    numbers |= {name + CONTROL: number(own.control) for name, own in found.items()}
+    minus = {name: shown.replace("-", "−") for name, shown in numbers.items()}
     return Said(sentence.filled(minus), sentence.model, sentence.verdicts)
 
 

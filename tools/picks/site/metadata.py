@@ -46,7 +46,7 @@ def _pdf(citation: Citation) -> str | None:
     anthology = citation.paper.links.get("anthology")
     if citation.venue and anthology:
         return anthology.rstrip("/") + ".pdf"
-    return f"https://arxiv.org/pdf/{citation.eprint}" if citation.eprint else None
+    return citation.paper.pdf_url
 
 
 def _dated(citation: Citation, between: str) -> str:
