@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 
-from picks.ids import is_paper_id
+from picks.ids import is_paper_id, slug_of
 
 _BEFORE = re.compile(
     r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html|format|src)/|(?:www\.)?alphaxiv\.org/abs/"
     r"|(?:huggingface\.co|hf\.co)/papers/|(?:dx\.)?(?:doi\.org/)?10\.48550/arxiv\.|ar5iv\.org/abs/)|arxiv:\s*",
     re.IGNORECASE,
 )
+_PAGE = re.compile(
+    r"https://(?:www\.)?(?:lesswrong\.com|alignmentforum\.org|forum\.effectivealtruism\.org|transformer-circuits\.pub"
+    r"|distill\.pub)/"
+)
 _AFTER = re.compile(r"(?:v\d+)?(?:\.pdf)?/?(?:[?#].*)?", re.IGNORECASE)
 _NAME = re.compile(r"(?P<new>\d{4}\.\d{4,5})|(?P<archive>[a-z-]+)(?:\.[A-Za-z-]+)?/(?P<number>\d{7})")
-_DOI = re.compile(r"(?:(?:https?://)?(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/[^\s\"<>{}]+)", re.IGNORECASE)
+_DOI = re.compile(r"(?:(?:https?://)?(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/[^\s\"<>{}\\]+)", re.IGNORECASE)
 _ANTHOLOGY = re.compile(
     r"(?:https?://)?(?:www\.)?(?:aclanthology\.org/)?(?P<id>\d{4}\.[a-z0-9_]+-[a-z0-9]+\.\d+|[A-Z]\d\d-\d{4,5})"
     r"(?:\.pdf|\.bib)?/?"
@@ -22,7 +26,7 @@ _ANTHOLOGY_DOI = re.compile(r"10\.18653/v1/(?P<id>\S+)", re.IGNORECASE)
 
 
 def paper_id(text: str) -> str | None:
-    """The id of a paper here; None if the text names no arXiv paper and no post."""
+    """The id of a paper here; None if the text names no paper of arXiv, and no page of a site that `_PAGE` knows."""
     text = text.strip()
     before = _BEFORE.match(text)
     rest = text[before.end() :] if before else text
@@ -30,7 +34,7 @@ def paper_id(text: str) -> str | None:
     if name and _AFTER.fullmatch(rest[name.end() :]):
         found = name["new"] or f"{name['archive']}-{name['number']}"
     else:
-        found = rest
+        found = slug_of(text) or "" if _PAGE.match(text) else rest
     return found if is_paper_id(found) else None
 
 
