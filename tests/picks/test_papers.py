@@ -8,22 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from picks.papers import Place, Thread, load_paper, load_papers, load_tags, paper_ids
+from picks.bibliography.names import Name
+from picks.bibliography.venues import Venue
+from picks.papers import Place, Read, Status, Thread, load_paper, load_papers, load_tags, paper_ids
 from reproductions.common.errors import UserError
 from tests.fixtures import house
 
 FULL = """\
 title: Heads that Count
-authors: [Ada Example, Ben Example]
+authors: [Ada Example, "Ben {Van Example}"]
 published: "2025-01-02"
 picked: "2025-01-05"
+status: {is: superseded, note: By a longer one., by: "2502.00001"}
 summary: >-
   What do heads count? They count
   tokens.
+finding: Three of four count.
 why: It counts.
 tags: [attention heads, arithmetic]
 kind: method
-venue: ACL 2025
+venue: TMLR 2025
+venue_kind: journal
+volume: "7"
+pages: "10–12"
+awards: [oral]
 doi: 10.18653/v1/2025.acl-long.1
 category: cs.CL
 links:
@@ -31,9 +39,12 @@ links:
 threads:
   - platform: x
     url: https://x.com/ada/status/1
+models: [GPT-2 small]
+data: [OpenWebText]
 collection: {order: 7, upvotes: 3}
 picked_with: ["2501.00002"]
-builds_on: ["2403.19650"]
+builds_on: {"2403.19650": uses its heads}
+read: {version: arXiv v1, sources: ["https://example.org/a"], second_hand: The third head.}
 not_reproduced: planned
 """
 
@@ -53,14 +64,22 @@ def test_ids_are_file_names_and_templates_are_no_papers() -> None:
 def test_a_paper_has_what_its_file_says(tmp_path: Path) -> None:
     _paper(tmp_path, FULL)
     paper = load_paper(tmp_path, "2501.00001")
-    assert (paper.title, paper.authors) == ("Heads that Count", ("Ada Example", "Ben Example"))
+    assert (paper.title, paper.authors) == ("Heads that Count", ("Ada Example", "Ben Van Example"))
+    assert paper.names[1] == Name("Van Example", "Ben")
+    assert paper.venue == Venue("TMLR 2025", "journal", "7", None, "10–12")
+    assert (paper.finding, paper.awards, paper.models, paper.data) == (
+        "Three of four count.", ("oral",), ("GPT-2 small",), ("OpenWebText",),
+    )  # fmt: skip
+    assert paper.read == Read("arXiv v1", ("https://example.org/a",), "The third head.")
+    assert paper.status == Status("superseded", "By a longer one.", "2502.00001")
     assert (paper.published, paper.picked) == (date(2025, 1, 2), date(2025, 1, 5))
     assert paper.summary == "What do heads count? They count tokens."
     assert (paper.tags, paper.kind, paper.category) == (("attention heads", "arithmetic"), "method", "cs.CL")
     assert dict(paper.links) == {"code": "https://github.com/example/heads"}
     assert paper.threads == (Thread("x", "https://x.com/ada/status/1"),)
     assert paper.collection == Place(order=7, upvotes=3)
-    assert (paper.picked_with, paper.builds_on) == (("2501.00002",), ("2403.19650",))
+    assert (paper.picked_with, dict(paper.builds_on)) == (("2501.00002",), {"2403.19650": "uses its heads"})
+    assert not paper.is_founding
     assert (paper.reproduction, paper.not_reproduced) == (None, "planned")
 
 
@@ -97,10 +116,9 @@ def test_an_arxiv_paper_knows_its_pages(paper_id: str, arxiv: str, huggingface: 
     assert (paper.url, paper.arxiv_url, paper.huggingface_url) == (arxiv, arxiv, huggingface)
 
 
-def test_a_post_is_read_where_it_was_posted(tmp_path: Path) -> None:
+def test_what_is_not_on_arxiv_is_read_at_its_address(tmp_path: Path) -> None:
     post = "https://www.lesswrong.com/posts/abc/heads-that-count"
-    text = FULL.replace("category: cs.CL\n", "").replace("kind: method", "kind: discussion")
-    _paper(tmp_path, text.replace("code: https://github.com/example/heads", f"post: {post}"), "lw-heads-that-count")
+    _paper(tmp_path, FULL.replace("category: cs.CL", f"address: {post}"), "lw-heads-that-count")
     paper = load_paper(tmp_path, "lw-heads-that-count")
     assert not paper.is_arxiv
     assert (paper.url, paper.arxiv_url, paper.huggingface_url) == (post, None, None)
@@ -111,15 +129,15 @@ def test_a_post_is_read_where_it_was_posted(tmp_path: Path) -> None:
     [
         ("title: Heads", "title: [Heads", ":2:8: not YAML"),
         ("title: Heads that Count", "title: 5", ":1:8: `title` must be text"),
-        ("title: Heads that Count\n", "", ":1:1: this file has no `title` – The title as its authors"),
-        ("[Ada Example, Ben Example]", "Ada Example", ":2:10: `authors` must be a list"),
+        ("title: Heads that Count\n", "", ":1:1: this file has no `title` – The title of the version"),
+        ('[Ada Example, "Ben {Van Example}"]', "Ada Example", ":2:10: `authors` must be a list"),
         ("2025-01-02", "2025-02-30", ":3:12: `published`: '2025-02-30' is no day"),
         ("2025-01-02", "January", ":3:12: `published`: 'January' has not the right form"),
-        ("kind: method", "kind: methods", ":10:7: `kind`: 'methods' is none of method,"),
-        ("order: 7", "order: 0", ":19:21: `collection.order` is below 1"),
-        ("platform: x", "platform: twitter", ":17:15: `threads[1].platform`: 'twitter' is none of x, bluesky"),
-        ("venue:", "Venue:", ":11:1: 'Venue': did you mean venue?"),
-        ("not_reproduced: planned", "reproduction: heads\nnot_reproduced: planned", ":23:17: `not_reproduced` cannot"),
+        ("kind: method", "kind: methods", ":12:7: `kind`: 'methods' is none of method,"),
+        ("order: 7", "order: 0", ":27:21: `collection.order` is below 1"),
+        ("platform: x", "platform: twitter", ":23:15: `threads[1].platform`: 'twitter' is none of x, bluesky"),
+        ("tags:", "Tags:", ":11:1: 'Tags': did you mean tags?"),
+        ("not_reproduced: planned", "reproduction: heads\nnot_reproduced: planned", ":32:17: `not_reproduced` cannot"),
         ("not_reproduced: planned", "", ":1:1: this file has no `not_reproduced`"),
         ("title: Heads that Count", "title: !!python/object/apply:os.getcwd []", ":1:8: tag tag:yaml.org,2002:python"),
         ("why: It counts.", "why: It counts.\n" + "#" * 70_000, ":1:1: larger than 64 KB"),
@@ -139,7 +157,7 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refusal:
         load_papers(tmp_path)
     lines = str(refusal.value).splitlines()
-    assert [line.split(": ")[0] for line in lines] == [f"{first}:1:1", f"{first}:1:1", f"{first}:10:7", f"{second}:1:1"]
+    assert [line.split(": ")[0] for line in lines] == [f"{first}:1:1", f"{first}:1:1", f"{first}:12:7", f"{second}:1:1"]
 
 
 def test_a_file_is_not_read_under_a_name_that_is_no_id(tmp_path: Path) -> None:

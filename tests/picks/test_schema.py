@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft7Validator
 
-from picks.schema import PATH, keys, load_schema
+from picks.check.base import read
+from picks.schema import PATH, _fits, _validators, keys, load_schema
+from reproductions.common.documents import Mapping
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "papers"
 
 
 def _parts(schema: Any) -> Iterator[dict[str, Any]]:
@@ -41,3 +47,11 @@ def test_what_is_required_exists() -> None:
 
 def test_the_file_is_plain_json() -> None:
     assert json.loads(PATH.read_text(encoding="utf8")) == load_schema()
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.rglob("*.yml")), ids=lambda path: "-".join(path.parts[-3:]))
+def test_the_quick_validator_says_what_the_thorough_one_says(path: Path) -> None:
+    document = read(path)
+    if isinstance(document.root, Mapping) and not document.problems:
+        thorough = [error for each in _validators(path.stem) for error in each.iter_errors(document.mapping.data)]
+        assert _fits(document.mapping.data, path.stem) == (thorough == [])

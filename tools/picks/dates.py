@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?(?:-([0-9]{2}))?")
+
+
+def today() -> date:
+    """The day it is in UTC."""
+    return datetime.now(UTC).date()
 
 
 def first_day(text: str) -> date:
