@@ -6,7 +6,6 @@ growth is asserted. Other sizes are measured, and nothing asserted, by
     PYTHONPATH=.:tools .venv/bin/python tests/benchmarks/test_check_speed.py 1000 10000
 """
 
-import json
 import random
 import shutil
 import sys
@@ -23,24 +22,32 @@ MOST_GROWTH = 20  # times as long for ten times the entries; comparing all pairs
 
 ENTRY = """\
 title: {title}
+titles:
+  - {other_title}
 authors:
   - {author}
   - {other_author}
 published: "2025-{month}-15"
 summary: >-
   {summary}
+finding: {finding} (Table {number}).
 why: {why}
 tags: [sparse autoencoders, probing]
 kind: method
 venue: ACL 2025
+venue_kind: proceedings
 doi: 10.18653/v1/2025.acl-long.{number}
 category: cs.CL
 links:
   code: https://github.com/example/{number}
+models: [Model {model}]
+data: [Words {model}]
 collection:
   order: {number}
   upvotes: 3
-builds_on: [{builds_on}]
+builds_on: {{{builds_on}}}
+read:
+  version: arXiv v1
 not_reproduced: planned
 """
 
@@ -60,9 +67,11 @@ def entries(number: int) -> dict[str, str]:
         month, earlier = 1 + index % 12, list(made)[-1:]
         paper_id = f"25{month:02}.{index // 12 + 1:05}"
         made[paper_id] = ENTRY.format(
-            month=f"{month:02}", number=index + 1, title=words(9), why=words(15) + ".",
+            month=f"{month:02}", number=index + 1, model=index % 50,
+            title=words(9), other_title=words(9), finding=words(15), why=words(15) + ".",
             author=words(1) + " " + words(1), other_author=words(1) + " " + words(1),
-            summary="\n  ".join(words(25) + "." for _ in range(4)), builds_on=", ".join(map(json.dumps, earlier)),
+            summary="\n  ".join(words(25) + "." for _ in range(4)),
+            builds_on=", ".join(f'"{other}": uses it' for other in earlier),
         )  # fmt: skip
     return made
 

@@ -39,8 +39,8 @@ def test_an_error_exits_with_1_and_is_counted(root: Path, capsys: Captured) -> N
     shelf.entry(root, ("kind: analysis", "kind: analyses"), (", arithmetic", ""))
     assert main([], root) == 1
     first, second, empty, count = capsys.readouterr().out.splitlines()
-    assert first.startswith("papers/2501.01234.yml:11:7 number-of-tags (hint): 1 tag – with one it is found")
-    assert second.startswith("papers/2501.01234.yml:12:7 wrong-value: `kind`: 'analyses' is none of method, analysis")
+    assert first.startswith("papers/2501.01234.yml:12:7 number-of-tags (hint): 1 tag – with one it is found")
+    assert second.startswith("papers/2501.01234.yml:13:7 wrong-value: `kind`: 'analyses' is none of method, analysis")
     assert second.count(" – ") == 2
     assert empty == ""
     assert count.startswith("2 files: 1 error, 1 hint in 1 of them; tools/check --explain RULE")
@@ -59,15 +59,15 @@ def test_json_holds_every_fault(root: Path, capsys: Captured) -> None:
     assert (report["files"], report["errors"], report["hints"]) == (1, 1, 0)
     [fault] = report["faults"]
     assert list(fault) == ["path", "line", "column", "rule", "what", "level", "why", "mend"]
-    assert (fault["path"], fault["line"], fault["column"]) == ("papers/2501.01234.yml", 12, 7)
+    assert (fault["path"], fault["line"], fault["column"]) == ("papers/2501.01234.yml", 13, 7)
 
 
 def test_github_gets_annotations_that_nothing_in_a_file_can_forge(root: Path, capsys: Captured) -> None:
     shelf.entry(root, ("kind: analysis", 'kind: "100%\\n::error::forged"'), (", arithmetic", ""))
     assert main(["--format", "github"], root) == 1
     hint, error, count = capsys.readouterr().out.splitlines()
-    assert hint.startswith("::notice file=papers/2501.01234.yml,line=11,col=7,title=number-of-tags::1 tag – ")
-    assert error.startswith("::error file=papers/2501.01234.yml,line=12,col=7,title=wrong-value::`kind`: '100%25")
+    assert hint.startswith("::notice file=papers/2501.01234.yml,line=12,col=7,title=number-of-tags::1 tag – ")
+    assert error.startswith("::error file=papers/2501.01234.yml,line=13,col=7,title=wrong-value::`kind`: '100%25")
     assert count == "2 files: 1 error, 1 hint in 1 of them"
 
 

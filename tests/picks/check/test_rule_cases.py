@@ -11,6 +11,7 @@ from tests.picks.check import shelf
 CODE = "https://github.com/example/counting-heads"
 THREAD = "bluesky\n    url: https://bsky.app/profile/ada.example/post/3kabc"
 DOI = "10.18653/v1/2025.acl-long.900"
+PAGE = "https://aclanthology.org/2025.acl-long.900"
 
 WRONG = [
     ("link-scheme", CODE, "http://github.com/example/counting-heads"),
@@ -30,7 +31,7 @@ WRONG = [
     ("link-host", "anthology: https://aclanthology.org", "openreview: https://example.com"),
     ("code-host", CODE, "https://example.github.io/counting-heads"),
     ("another-id", CODE, "https://huggingface.co/papers/2501.01243"),
-    ("another-id", DOI, "10.48550/ARXIV.2501.01243"),
+    ("another-id", f"{DOI}\ncategory: cs.CL\nlinks:\n  code: {CODE}\n  anthology: {PAGE}", "10.48550/ARXIV.2501.01243"),
     ("thread-host", THREAD, "x\n    url: https://twitter.com/ada/status/1"),
     ("thread-host", THREAD, "web\n    url: https://x.com/ada/status/1"),
     ("thread-host", THREAD, "mastodon\n    url: https://bsky.app/profile/ada.example/post/3kabc"),
@@ -51,7 +52,21 @@ WRONG = [
     ("wrong-value", "order: 7", 'order: "7"'),
     ("wrong-value", "order: 7", "order: 7.5"),
     ("wrong-value", DOI, "2025.acl-long.900"),
-    ("wrong-value", "- Ben Sample", "- Ada Example"),
+    ("namesakes", "- Ben Sample", "- Ada Example"),
+    ("author-braces", "- Ben Sample", "- Ben {Sample"),
+    ("author-braces", "- Ben Sample", "- '{Ben} {Sample}'"),
+    ("anthology-doi", DOI, "10.18653/v1/2025.acl-long.901"),
+    ("no-venue", "ACL 2025", "Submitted to ICLR 2026"),
+    ("no-venue", "ACL 2025", "arXiv preprint 2025"),
+    ("venue-extras", "ACL 2025", "Heads 7 (2025)"),
+    ("venue-extras", "ACL 2025", "Heads 27(4):344, 2025"),
+    ("venue-of-another-kind", "venue_kind: proceedings", 'venue_kind: proceedings\nvolume: "7"'),
+    ("missing-key", "venue_kind: proceedings\n", ""),
+    ("missing-key", "venue_kind: proceedings", 'venue_kind: proceedings\nnumber: "2"'),
+    ("page-range", "venue_kind: proceedings", 'venue_kind: proceedings\npages: "10 -- 12"'),
+    ("wrong-value", f"{DOI}\ncategory: cs.CL\nlinks:\n  code: {CODE}\n  anthology: {PAGE}", '"10.1000/a}b"'),
+    ("finding-form", "Three of four count.", "They count."),
+    ("unknown-paper", "summary: >-", 'status: {is: superseded, note: A new one., by: "2501.9"}\nsummary: >-'),
     ("unquoted-number", "ACL 2025", "0x1F"),
     ("unquoted-number", "ACL 2025", "1.5e+3"),
     ("unquoted-number", "ACL 2025", ".inf"),
@@ -66,8 +81,8 @@ WRONG = [
     ("latex", "Ben Sample", r"Ben S{\'a}mple"),
     ("latex", "Heads that", r"Heads \emph that"),
     ("why-length", "why: It", "why: |-\n  One line.\n  It"),
-    ("unknown-paper", "builds_on: []", 'picked_with: ["2501.99999"]\nbuilds_on: []'),
-    ("one-sided-edition", "builds_on: []", 'picked_with: ["2501.01234"]\nbuilds_on: []'),
+    ("unknown-paper", "builds_on: {}", 'picked_with: ["2501.99999"]\nbuilds_on: {}'),
+    ("one-sided-edition", "builds_on: {}", 'picked_with: ["2501.01234"]\nbuilds_on: {}'),
 ]
 
 RIGHT = [
@@ -83,6 +98,12 @@ RIGHT = [
     ("Ben Sample", "Marta R. Costa-jussà"),
     ("Ben Sample", "Team of the Counting House"),
     ("Ben Sample", "王小明"),
+    ("Ben Sample", "Ben {Van Sample}"),
+    ("Ben Sample", '"{AI@Home; Garden and Kitchen, Inc. 2}"'),
+    ("ACL 2025", "ACL 2025 (System Demonstrations)"),
+    ("venue_kind: proceedings", 'venue_kind: proceedings\npages: "10–12"\nawards: [oral]'),
+    ("Three of four count.", "Heads count up to 30 (Fig. 3, e.g. dots)."),
+    ("summary: >-", "status: {is: withdrawn, note: Its authors found a fault.}\nsummary: >-"),
     ('"2025-01-14"', '"2025-01"'),
     ('"2025-01-14"', '"2025"'),
     ('"2025-01-14"', '"2025-02-28"'),
@@ -111,9 +132,9 @@ def test_a_post_is_where_posts_are(tmp_path: Path) -> None:
     path = root / "papers" / "lw-heads-that-count.yml"
     assert shelf.found(root) == []
     path.write_text(path.read_text().replace("www.lesswrong.com", "example.org"))
-    assert shelf.found(root) == ["17:9 link-host"]
-    path.write_text(path.read_text().replace("  post: https://example.org/posts/abc/heads-that-count\n", ""))
-    assert shelf.found(root) == ["16:3 missing-key"]
+    assert shelf.found(root) == ["17:10 slug-against-address"]
+    path.write_text(path.read_text().replace("address: https://example.org/posts/abc/heads-that-count\n", ""))
+    assert shelf.found(root) == ["1:1 missing-key"]
 
 
 def test_words_of_titles_and_tags_are_nobodys_own(tmp_path: Path) -> None:
@@ -128,11 +149,11 @@ def test_a_long_copy_is_one_fault(tmp_path: Path) -> None:
     root = shelf.build(tmp_path)
     shelf.entry(root)
     copy = shelf.entry(
-        root, ("Heads that Count What They See", "Another Title"), (DOI, "10.18653/v1/2025.acl-long.901"),
-        ("order: 7", "order: 8"), name="2501.02345.yml",
+        root, ("Heads that Count What They See", "Another Title"), (f"{DOI}\n", "10.18653/v1/2025.acl-long.901\n"),
+        (PAGE, PAGE.replace("900", "901")), ("order: 7", "order: 8"), name="2501.02345.yml",
     )  # fmt: skip
     told = [fault for fault in shelf.faults(root) if Path(fault.path) == copy]
-    assert [(fault.rule, fault.position.line) for fault in told] == [("copied-text", 7), ("copied-text", 10)]
+    assert [(fault.rule, fault.position.line) for fault in told] == [("copied-text", 7), ("copied-text", 11)]
     assert told[0].what.startswith("“can a head count the authors")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from picks.files import load_yaml
-from picks.papers import TAGS
+from picks.papers import TAGS, load_people
 from picks.schema import misfits
 from reproductions.common.documents import Document, DocumentError, Mapping, Position, Scalar, Sequence, read_document
 from reproductions.common.errors import UserError
@@ -61,6 +61,16 @@ class Entry:
         """The values of a list of texts."""
         return {item.value for item in self.texts(key)}
 
+    def builds_on(self) -> list[Scalar]:
+        """The ids of the papers that it builds on."""
+        node = self.document.node("builds_on")
+        return [key for key, _ in node.pairs] if isinstance(node, Mapping) else []
+
+    def titles(self) -> list[Scalar]:
+        """Its title, and the others that it was known by."""
+        title = self.text("title")
+        return [*([title] if title else []), *self.texts("titles")]
+
     def links(self) -> Iterator[tuple[str, Scalar]]:
         """Each link with its key."""
         node = self.document.node("links")
@@ -90,6 +100,14 @@ class Base:
     def tags(self) -> list[str]:
         """The closed vocabulary; empty where its file is broken, which is a fault of that file."""
         return [key.value for key, _ in read(self.root / "papers" / TAGS).mapping.pairs]
+
+    @cached_property
+    def people(self) -> dict[str, str]:
+        """The name that stands for a person, by each other name of theirs; empty where the file is broken."""
+        try:
+            return load_people(self.root)
+        except UserError:
+            return {}
 
     @cached_property
     def reproductions(self) -> dict[str, str | None]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from picks.check.base import Base, Entry, read
 from picks.check.faults import Fault, Finding, Rule, display
 from picks.check.rules import ENTRY_RULES, FILE_RULES
-from picks.papers import TAGS
+from picks.papers import PEOPLE, TAGS
 from reproductions.common.documents import Document, Mapping
 
+SHARED = (TAGS, PEOPLE)  # files of papers/ that are no entries
 MOST_ALIKE = 50  # faults of one rule in one file that are told one by one
 
 
@@ -21,16 +24,29 @@ def files_in(folder: Path) -> list[Path]:
 
 def is_checked(path: Path) -> bool:
     """Whether there are rules for a file of that name: not for the schema, the template and what is hidden."""
-    return path.name == TAGS or path.name[:1] not in ("", ".", "_")
+    return path.name in SHARED or path.name[:1] not in ("", ".", "_")
 
 
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """No search for garbage: all that is read stays to the end, and would be looked through again and again in vain."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_without_collecting()
 def check(root: Path, paths: Iterable[Path]) -> list[Fault]:
     """The faults of some files, sorted; all other entries are read as well, for the rules that compare."""
     folder = root / "papers"
     wanted = {_place(path): path for path in paths}
     around = {_place(path): path for path in files_in(folder)} if folder.is_dir() else {}
     documents = {place: read(path) for place, path in (around | wanted).items()}
-    base = Base(root, [document for document in documents.values() if document.path.name != TAGS])
+    base = Base(root, [document for document in documents.values() if document.path.name not in SHARED])
     return sorted(fault for place in wanted for fault in _faults(documents[place], base))
 
 
@@ -43,7 +59,7 @@ def _faults(document: Document, base: Base) -> Iterator[Fault]:
     path = display(document.path)
     for rule, check_file in FILE_RULES.items():
         yield from _told(rule, path, list(check_file(document)))
-    if document.path.name == TAGS or not isinstance(document.root, Mapping):
+    if document.path.name in SHARED or not isinstance(document.root, Mapping):
         return
     entry = Entry(document)
     for rule, check_entry in ENTRY_RULES.items():

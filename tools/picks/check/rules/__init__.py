@@ -8,6 +8,8 @@ names          the file's name against what the file says
 duplicates     the same paper twice
 people         the list of authors
 dates          published and picked
+venues         where it appeared, and where in it
+reading        what was read, and how what it studies is called
 links          links and threads
 relations      tags, other papers, its reproduction
 reproductions  the files of a reproduction
@@ -25,11 +27,13 @@ from picks.check.rules import (
     names,
     people,
     prose,
+    reading,
     relations,
     reproductions,
     shape,
     syntax,
     traps,
+    venues,
 )
 
 __all__ = [
@@ -43,12 +47,14 @@ __all__ = [
     "names",
     "people",
     "prose",
+    "reading",
     "relations",
     "reproductions",
     "rules",
     "shape",
     "syntax",
     "traps",
+    "venues",
 ]
 
 

@@ -12,7 +12,7 @@ from picks.check.faults import ERROR, Finding, entry_rule
 from reproductions.common.documents import Scalar
 
 RUN = 6  # words in a row
-PROSE = ("summary", "why")
+PROSE = ("summary", "finding", "why")
 
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
 Words = tuple[str, ...]
@@ -29,7 +29,7 @@ def copied_text(entry: Entry, base: Base) -> Iterator[Finding]:
     """
     runs = base.index(_runs)
     for scalar in _prose(entry):
-        tokens = runs.fold(scalar.value)
+        tokens = runs.folded(scalar)
         for words, others in runs.shared(tokens, entry.id):
             position = entry.document.find(words, scalar.position)
             yield Finding(position, f"“{' '.join(words)}” stands in {', '.join(others)} as well")
@@ -42,10 +42,13 @@ class _Runs:
     terms: dict[Words, list[Words]]  # by their first two words, longest first
     owner: dict[int, str]
     others: dict[int, set[str]]
+    known: dict[int, list[Words]]  # texts that were folded, by their identity
 
-    def fold(self, text: str) -> list[Words]:
+    def folded(self, text: Scalar) -> list[Words]:
         """The words of a text, those of a fixed term put together."""
-        return _fold(_words(text), self.terms)
+        if id(text) not in self.known:
+            self.known[id(text)] = _fold(_words(text.value), self.terms)
+        return self.known[id(text)]
 
     def shared(self, tokens: list[Words], own: str) -> Iterator[tuple[Words, list[str]]]:
         """The longest stretches of words that stand elsewhere, each with where."""
@@ -64,10 +67,10 @@ def _words(text: str) -> Words:
 
 
 def _runs(base: Base) -> _Runs:
-    runs = _Runs(_terms(base), {}, defaultdict(set))
+    runs = _Runs(_terms(base), {}, defaultdict(set), {})
     for entry in base.entries:
         for scalar in _prose(entry):
-            for key in _keys(runs.fold(scalar.value)):
+            for key in _keys(runs.folded(scalar)):
                 first = runs.owner.setdefault(key, entry.id)
                 if first != entry.id:
                     runs.others[key] |= {first, entry.id}
@@ -76,7 +79,7 @@ def _runs(base: Base) -> _Runs:
 
 def _terms(base: Base) -> dict[Words, list[Words]]:
     """Tags, and titles whole and by the parts around their colon, of two words or more."""
-    titles = [title.value for entry in base.entries if (title := entry.text("title"))]
+    titles = [title.value for entry in base.entries for title in entry.titles()]
     phrases = {_words(part) for text in [*base.tags, *titles] for part in (text, *text.split(":"))}
     terms: dict[Words, list[Words]] = defaultdict(list)
     for phrase in sorted(phrases, key=len, reverse=True):
@@ -88,9 +91,13 @@ def _terms(base: Base) -> dict[Words, list[Words]]:
 def _fold(words: Words, terms: dict[Words, list[Words]]) -> list[Words]:
     folded, place = [], 0
     while place < len(words):
-        fitting = (term for term in terms.get(words[place : place + 2], ()) if words[place : place + len(term)] == term)
-        folded.append(next(fitting, words[place : place + 1]))
-        place += len(folded[-1])
+        longest = words[place : place + 1]
+        for term in terms.get(words[place : place + 2], ()):
+            if words[place : place + len(term)] == term:
+                longest = term
+                break
+        folded.append(longest)
+        place += len(longest)
     return folded
 
 

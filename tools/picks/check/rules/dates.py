@@ -8,11 +8,12 @@ from datetime import date, timedelta
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, Finding, entry_rule
-from picks.dates import first_day
+from picks.dates import first_day, today
 from picks.ids import month
 from reproductions.common.documents import Scalar
 
 SLACK = timedelta(days=31)
+ONE_DAY = timedelta(days=1)  # which it may be elsewhere already
 
 
 @entry_rule(ERROR)
@@ -38,12 +39,35 @@ def picked_before_published(entry: Entry, base: Base) -> Iterator[Finding]:
     """The paper was picked before it was published.
 
     Why: that cannot be, so one of the dates is wrong, and lists by date will be too.
-    Mend: look both dates up; leave `picked` out where the day is not known.
+    Mend: look both dates up.
     """
     published, picked = span(entry, "published"), span(entry, "picked")
     if published and picked and picked[1] < published[0]:
         what = f"picked on {_text(entry, 'picked')}, published on {_text(entry, 'published')}"
         yield Finding(entry.document.position("picked"), what)
+
+
+@entry_rule(ERROR)
+def not_picked(entry: Entry, base: Base) -> Iterator[Finding]:
+    """Nothing says when the entry was picked: it has no `picked`, and is not of the founding collection.
+
+    Why: the newest pick, the months and the feeds go by that day.
+    Mend: write `picked:` with the day on which it was added, as `tools/add` does.
+    """
+    if entry.document.whole and entry.document.node("picked") is None and entry.document.node("collection") is None:
+        yield Finding(entry.start, "`picked` is missing")
+
+
+@entry_rule(ERROR)
+def picked_tomorrow(entry: Entry, base: Base) -> Iterator[Finding]:
+    """A pick is dated later than today.
+
+    Why: it would stand above every other one until then.
+    Mend: write the day on which it was added.
+    """
+    picked = span(entry, "picked")
+    if picked and picked[0] > today() + ONE_DAY:
+        yield Finding(entry.document.position("picked"), f"{_text(entry, 'picked')} is not yet")
 
 
 def span(entry: Entry, key: str) -> tuple[date, date] | None:

@@ -1,4 +1,4 @@
-"""The same paper twice: by id, by DOI, by title."""
+"""The same paper twice: by id, by DOI, by address, by title."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from difflib import SequenceMatcher
 
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, Finding, entry_rule
-from reproductions.common.documents import Position
+from picks.ids import place_of
+from reproductions.common.documents import Position, Scalar
 
 LEAST_WORDS = 5  # of titles that may differ in a word and still be one paper's
 ALIKE = 0.7  # two spellings of a word; GPT and Mamba are none
@@ -41,13 +42,38 @@ def same_doi(entry: Entry, base: Base) -> Iterator[Finding]:
 
 @entry_rule(ERROR)
 def same_title(entry: Entry, base: Base) -> Iterator[Finding]:
-    """Two entries have the same title, but for accents, punctuation or the spelling of a word.
+    """Two entries have the same title, now or once, but for accents, punctuation or the spelling of a word.
 
     Why: the paper is probably here twice, as a preprint and under another id.
     Mend: put what both say into one file and remove the other; mend the title where one was copied by mistake.
     """
-    position = entry.document.position("title")
-    yield from _others(entry, _same_title(entry, base), position, "has the same title")
+    for title in entry.titles():
+        yield from _others(entry, _same_title(entry, title, base), title.position, "has the same title")
+
+
+@entry_rule(ERROR)
+def same_address(entry: Entry, base: Base) -> Iterator[Finding]:
+    """Two entries have the same address, however it is spelt.
+
+    Why: the address is what an entry that is not on arXiv is known by, so the page is here twice.
+    Mend: put what both say into one file and remove the other.
+    """
+    if address := entry.text("address"):
+        same = base.index(_by_address)[place_of(address.value)]
+        yield from _others(entry, same, address.position, "has the same address")
+
+
+@entry_rule(ERROR)
+def title_twice(entry: Entry, base: Base) -> Iterator[Finding]:
+    """`titles` repeats the title.
+
+    Why: it is for the other titles that a paper was known by, and is shown as such.
+    Mend: take it out of `titles`.
+    """
+    words = _words(entry.document.node("title"))
+    for title in entry.texts("titles"):
+        if words and title.value.split() == words:
+            yield Finding(title.position, "the title stands there already")
 
 
 def _by_id(base: Base) -> dict[str, list[Entry]]:
@@ -66,21 +92,29 @@ def _by_title(base: Base) -> dict[Words, list[Entry]]:
     """The entries by their titles, whole and with each word left out: titles that differ in one word meet here."""
     found: dict[Words, list[Entry]] = defaultdict(list)
     for entry in base.entries:
-        for variant in _variants(_title(entry)):
+        for variant in {variant for title in entry.titles() for variant in _variants(_title(title))}:
             found[variant].append(entry)
     return found
 
 
-def _same_title(entry: Entry, base: Base) -> list[Entry]:
-    words, titles = _title(entry), base.index(_by_title)
+def _by_address(base: Base) -> dict[str, list[Entry]]:
+    return base.group(lambda entry: place_of(address.value) if (address := entry.text("address")) else None)
+
+
+def _same_title(entry: Entry, title: Scalar, base: Base) -> list[Entry]:
+    words, titles = _title(title), base.index(_by_title)
     near = {other.document.path: other for variant in _variants(words) for other in titles.get(variant, ())}
-    return [other for _, other in sorted(near.items()) if _near(words, _title(other))]
+    near.pop(entry.document.path, None)
+    return [other for _, other in sorted(near.items()) if any(_near(words, _title(its)) for its in other.titles())]
 
 
-def _title(entry: Entry) -> Words:
+def _words(node: object) -> list[str]:
+    return node.value.split() if isinstance(node, Scalar) else []
+
+
+def _title(title: Scalar) -> Words:
     """The words of a title, without case, accents and punctuation."""
-    title = entry.text("title")
-    letters = unicodedata.normalize("NFKD", title.value if title else "").casefold()
+    letters = unicodedata.normalize("NFKD", title.value).casefold()
     return tuple(re.findall(r"[^\W_]+", "".join(letter for letter in letters if not unicodedata.combining(letter))))
 
 
@@ -91,7 +125,7 @@ def _variants(words: Words) -> set[Words]:
 
 def _near(one: Words, other: Words) -> bool:
     if len(one) != len(other):
-        return True
+        return abs(len(one) - len(other)) == 1 and bool(_variants(one) & _variants(other))
     return all(a == b or _spelt_alike(a, b) for a, b in zip(one, other, strict=True))
 
 

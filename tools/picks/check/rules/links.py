@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from picks.check.base import Base, Entry
+from picks.check.base import Base, Entry, is_text
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
-from picks.ids import is_post
-from reproductions.common.documents import Scalar
+from picks.identifiers import anthology_id
+from reproductions.common.documents import Scalar, Sequence
 from reproductions.common.quoting import shown
 
 FORGES = (
@@ -20,6 +20,8 @@ LESSWRONG = ("lesswrong.com", "alignmentforum.org")
 HOME = {"anthology": ("aclanthology.org",), "openreview": ("openreview.net",)}
 PLATFORMS = {"x": ("x.com",), "bluesky": ("bsky.app",), "lesswrong": LESSWRONG}
 FORMER = {"twitter.com": "x.com"}
+
+_ELSEWHERE = re.compile(r"\d{4}\.(?:tacl|cl|lrec|coling|eamt|amta|jeptalnrecital|nodalida)\b|[JQLC]\d\d-")
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _STRANGE = re.compile(r"[\s<>\"'`\\^{}|]|[^\x21-\x7e]")
@@ -58,12 +60,11 @@ def link_host(entry: Entry, base: Base) -> Iterator[Finding]:
     Why: readers and exports take `anthology` to be in the ACL Anthology and `openreview` to be reviews.
     Mend: put the address under the key that fits, or take it out.
 
-    A paper's arXiv page is made from its id and never stands among the links. The `post` of an entry named `lw-…` is at
-    lesswrong.com or alignmentforum.org.
+    A paper's arXiv page is made from its id and never stands among the links.
     """
     for key, link in entry.links():
         host = _host(link.value)
-        homes = LESSWRONG if key == "post" and is_post(entry.id) else HOME.get(key)
+        homes = HOME.get(key)
         if host and homes and not _at(host, homes):
             yield Finding(link.position, f"`{key}` leads to {host}, not to {' or '.join(homes)}")
         elif _at(host, ("arxiv.org",)):
@@ -110,17 +111,51 @@ def repeated_link(entry: Entry, base: Base) -> Iterator[Finding]:
     Mend: keep it under the key that fits best.
     """
     seen: dict[str, str] = {}
-    for key, link in _addresses(entry):
+    for key, link in _shown(entry):
         address = link.value.rstrip("/")
         if address in seen:
             yield Finding(link.position, f"`{key}` has the same address as `{seen[address]}`")
         seen.setdefault(address, key)
 
 
+@entry_rule(ERROR)
+def anthology_doi(entry: Entry, base: Base) -> Iterator[Finding]:
+    """An entry links to the ACL Anthology and has not the DOI that goes with that page.
+
+    Why: papers are cited by their DOI, and the one of a page of the Anthology is known without looking it up.
+    Mend: write `doi: 10.18653/v1/` and the id at the end of the page's address.
+
+    Journals (TACL, Computational Linguistics) have DOIs of their own, and some conferences (LREC, COLING) none.
+    """
+    link = next((link for key, link in entry.links() if key == "anthology"), None)
+    page = anthology_id(link.value) if link else None
+    if link is None or page is None or _ELSEWHERE.match(page):
+        return
+    doi, wanted = entry.text("doi"), f"10.18653/v1/{page}"
+    if doi is None or (doi.value.startswith("10.") and doi.value.lower() != wanted.lower()):
+        position = doi.position if doi else link.position
+        yield Finding(position, f"its DOI is {wanted}" + (f", not {shown(doi.value)}" if doi else ""))
+
+
 def _addresses(entry: Entry) -> Iterator[tuple[str, Scalar]]:
+    yield from _shown(entry)
+    for source in _sources(entry):
+        yield "read.sources", source
+
+
+def _shown(entry: Entry) -> Iterator[tuple[str, Scalar]]:
+    """The addresses that the page shows side by side."""
+    if address := entry.text("address"):
+        yield "address", address
     yield from entry.links()
     for _, link in entry.threads():
         yield "threads", link
+
+
+def _sources(entry: Entry) -> list[Scalar]:
+    node = entry.document.node("read", "sources")
+    items = node.items if isinstance(node, Sequence) else []
+    return [item for item in items if isinstance(item, Scalar) and is_text(item)]
 
 
 def _malformed(url: str) -> str | None:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from picks.bibliography.names import read_name
 from picks.check.base import Base, Entry
 from picks.check.faults import ERROR, HINT, Finding, entry_rule
 from reproductions.common.quoting import shown
@@ -13,6 +14,8 @@ from reproductions.common.quoting import shown
 _AND_OTHERS = re.compile(r"\bet\.? al\b|\band others\b|\bu\. ?a\.|…|\.\.\.", re.IGNORECASE)
 _MARKS = re.compile(r"[0-9\u00b2\u00b3\u00b9\u2070-\u2079*†‡§¶@#]")
 _SEVERAL = re.compile(r";|&| and (?=\w)|,(?! (?:Jr|Sr|I|V))", re.IGNORECASE)
+_GROUP = re.compile(r"\{[^{}]+\}")
+_BRACED = re.compile(r"[^{}]*(?:\{[^{}\s](?:[^{}]*[^{}\s])?\}[^{}]*)?")
 _INITIAL = re.compile(r"(?:[^\W\d_]\.-?)+|[^\W\d_]")
 
 
@@ -33,10 +36,10 @@ def author_marks(entry: Entry, base: Base) -> Iterator[Finding]:
     """An author's name has digits or marks of footnotes in it.
 
     Why: they come from the paper's first page, where they point to affiliations; they are no part of the name.
-    Mend: take them out.
+    Mend: take them out; the name of a group that has them stands in braces: "{AI@Home}".
     """
     for author in entry.texts("authors"):
-        if found := _MARKS.search(author.value):
+        if found := _MARKS.search(_GROUP.sub("", author.value)):
             yield Finding(author.position, f"{shown(author.value)} has {shown(found[0])} in it")
 
 
@@ -45,11 +48,49 @@ def author_order(entry: Entry, base: Base) -> Iterator[Finding]:
     """An author stands surname first, or several stand in one line.
 
     Why: exports take the last word of a name for the surname, and each item for one person.
-    Mend: write a line each, given names first: Mor Geva, not Geva, Mor.
+    Mend: write a line each, given names first: Mor Geva, not Geva, Mor; the name of a group stands in braces.
     """
     for author in entry.texts("authors"):
-        if found := _SEVERAL.search(author.value):
+        if found := _SEVERAL.search(_GROUP.sub("", author.value)):
             yield Finding(author.position, f"{shown(author.value)} has {shown(found[0].strip())} in it")
+
+
+@entry_rule(ERROR)
+def author_braces(entry: Entry, base: Base) -> Iterator[Finding]:
+    """The braces in an author's name do not hold one family name, or one group.
+
+    Why: exports take what is in braces for the family name, and the rest for given names.
+    Mend: put one pair around the family name of several words, Nico {De Cabo}, or around all of a group's name.
+    """
+    for author in entry.texts("authors"):
+        if not _BRACED.fullmatch(author.value):
+            yield Finding(author.position, f"{shown(author.value)} has other braces")
+
+
+@entry_rule(HINT)
+def namesakes(entry: Entry, base: Base) -> Iterator[Finding]:
+    """Two authors of a paper have the same name.
+
+    Why: that happens, but mostly a name was pasted twice.
+    Mend: look at the paper; leave it if they are two people.
+    """
+    seen: set[str] = set()
+    for author in entry.texts("authors"):
+        if author.value in seen:
+            yield Finding(author.position, f"{shown(author.value)} stands there already")
+        seen.add(author.value)
+
+
+@entry_rule(HINT)
+def name_of_two(entry: Entry, base: Base) -> Iterator[Finding]:
+    """An author's name is another entry's with a word more or less.
+
+    Why: if it is one person, their papers stand on two pages.
+    Mend: add both names to papers/_people.yml if it is one person; entries keep the name that their paper prints.
+    """
+    for author in entry.texts("authors"):
+        for other in sorted(base.index(_longer_names).get(read_name(author.value).spoken, ())):
+            yield Finding(author.position, f"{shown(author.value)} may be {shown(other)}")
 
 
 @entry_rule(ERROR)
@@ -77,8 +118,25 @@ def author_initials(entry: Entry, base: Base) -> Iterator[Finding]:
             yield Finding(author.position, f"{shown(author.value)} has no given name")
 
 
+def _longer_names(base: Base) -> dict[str, set[str]]:
+    """Names by those that say the same with words left out, which papers/_people.yml does not know."""
+    names = {read_name(author.value).spoken for entry in base.entries for author in entry.texts("authors")}
+    found: dict[str, set[str]] = {}
+    for name in names:
+        words = [] if read_name(name).suffix else name.split()
+        for place in range(1, len(words)):
+            shorter = " ".join(words[:place] + words[place + 1 :])
+            if shorter in names and " " in shorter and not _one_person(base, name, shorter):
+                found.setdefault(shorter, set()).add(name)
+    return found
+
+
+def _one_person(base: Base, *names: str) -> bool:
+    return len({base.people.get(name, name) for name in names}) == 1
+
+
 def _has_initials_only(name: str) -> bool:
-    given = name.split()[:-1]
+    given = read_name(name).given.split()
     return bool(given) and all(_INITIAL.fullmatch(part) for part in given)
 
 

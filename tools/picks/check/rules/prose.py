@@ -1,4 +1,4 @@
-"""What people write: summary, why, title."""
+"""What people write: summary, finding, why, title."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from reproductions.common.quoting import shown
 WORDS = range(40, 161)
 SENTENCES = range(2, 6)
 LONGEST_WHY = 200
+NUMBERLESS = ("survey", "position", "tool", "discussion")
 
-_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bet al)(?<!\bvs)(?<!\bcf)[.?!][\"'”’)]*(?=\s+[^a-z\s]|\s*$)")
+_SHORTENED = ("e\\.g", "i\\.e", "et al", "vs", "cf", "Fig", "Figs", "Sec", "Eq", "Tab")
+_SENTENCE_END = re.compile("".join(rf"(?<!\b{word})" for word in _SHORTENED) + r"[.?!][\"'”’)]*(?=\s+[^a-z\s]|\s*$)")
+_COUNTED = r"\b(?:no|none|half|one|two|three|four|five|six|seven|eight|nine|ten|twice|third|quarter)\b"
 _HTML = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|<!--|&(?:[a-z]{2,8}|#x?[0-9a-f]{1,6});", re.IGNORECASE)
+_COMMAND = re.compile(r"\\[a-zA-Z]+|\\[\"'`^~=.&%$#_{}]|\$[^$]+\$")  # in names, where braces mean something here
 _LATEX = re.compile(r"\\[a-zA-Z]+|\\[\"'`^~=.&%$#_{}]|\$[^$]+\$|\{[^{}]*\}|``|''")
 
 
@@ -57,6 +61,25 @@ def summary_sentences(entry: Entry, base: Base) -> Iterator[Finding]:
         yield Finding(summary.position, f"{number} sentence{'' if number == 1 else 's'}")
 
 
+@entry_rule(HINT)
+def finding_form(entry: Entry, base: Base) -> Iterator[Finding]:
+    """`finding` is not one sentence, or has no number in it.
+
+    Why: it is what readers take away and quote; without its number nobody can hold it against another paper.
+    Mend: say the main result in one sentence, with its number and where that stands: (Table 2).
+
+    A survey, a position, a tool and a discussion may have no number to give.
+    """
+    finding, kind = entry.text("finding"), entry.text("kind")
+    if finding is None:
+        return
+    number = len(_SENTENCE_END.findall(finding.value))
+    if number > 1:
+        yield Finding(finding.position, f"{number} sentences")
+    elif not re.search(r"\d|" + _COUNTED, finding.value, re.IGNORECASE) and not (kind and kind.value in NUMBERLESS):
+        yield Finding(finding.position, "no number in it")
+
+
 @entry_rule(ERROR)
 def why_length(entry: Entry, base: Base) -> Iterator[Finding]:
     """`why` is longer than one line of 200 characters.
@@ -89,7 +112,10 @@ def latex(entry: Entry, base: Base) -> Iterator[Finding]:
     Why: it is shown as it stands, and BibTeX exports would escape it a second time.
     Mend: write the letters themselves: ü for `\"u`, k for `$k$`; capitals need no braces.
     """
-    named = [entry.text("title"), entry.text("venue"), *entry.texts("authors")]
+    named = [*entry.titles(), entry.text("venue")]
     for scalar in named:
         if scalar and (found := _LATEX.search(scalar.value)):
             yield Finding(scalar.position, f"{shown(found[0])} in {shown(scalar.value)}")
+    for author in entry.texts("authors"):
+        if found := _COMMAND.search(author.value):
+            yield Finding(author.position, f"{shown(found[0])} in {shown(author.value)}")

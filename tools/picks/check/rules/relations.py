@@ -42,13 +42,16 @@ def number_of_tags(entry: Entry, base: Base) -> Iterator[Finding]:
 
 @entry_rule(ERROR)
 def unknown_paper(entry: Entry, base: Base) -> Iterator[Finding]:
-    """An id in `builds_on` or `picked_with` is not in this collection.
+    """An id in `builds_on`, `picked_with` or `status` is not in this collection.
 
     Why: the site turns it into a link, which would lead nowhere.
     Mend: mend the id, add that paper first, or take the id out: only papers of this collection are listed.
     """
-    for key in ("builds_on", "picked_with"):
-        for item in entry.texts(key):
+    by = entry.document.node("status", "by")
+    read_instead = [by] if isinstance(by, Scalar) and not by.value.startswith("https://") else []
+    named = {"builds_on": entry.builds_on(), "picked_with": entry.texts("picked_with"), "status.by": read_instead}
+    for key, items in named.items():
+        for item in items:
             if item.value not in base.by_id:
                 guess = did_you_mean(item.value[:60], base.by_id, 0.85)
                 yield Finding(item.position, f"`{key}` names {shown(item.value)}, which is not here{guess}")
@@ -61,7 +64,7 @@ def cycle(entry: Entry, base: Base) -> Iterator[Finding]:
     Why: a paper uses what was there before it; in a circle one of the links points the wrong way.
     Mend: remove the id whose paper came later.
     """
-    for item in entry.texts("builds_on"):
+    for item in entry.builds_on():
         if path := _way(base, item.value, entry.id):
             yield Finding(item.position, " builds on ".join([entry.id, *path]))
 
@@ -74,7 +77,7 @@ def builds_on_later(entry: Entry, base: Base) -> Iterator[Finding]:
     Mend: turn it round, or leave it if a later version of the paper does use the other.
     """
     own = span(entry, "published")
-    for item in entry.texts("builds_on"):
+    for item in entry.builds_on():
         other = span(base.by_id[item.value], "published") if item.value in base.by_id else None
         if own and other and other[0] > own[1]:
             yield Finding(item.position, f"{item.value} is of {other[0]}, this paper of {own[1]}")
@@ -174,7 +177,7 @@ def _trace(came_from: dict[str, str], goal: str) -> list[str]:
 
 def _graph(base: Base) -> dict[str, set[str]]:
     """What each paper builds on, without the papers from which every way comes to an end."""
-    graph = {entry.id: entry.words_of("builds_on") & base.by_id.keys() for entry in base.entries}
+    graph = {entry.id: {item.value for item in entry.builds_on()} & base.by_id.keys() for entry in base.entries}
     sorter = TopologicalSorter(graph)
     with suppress(CycleError):
         sorter.prepare()

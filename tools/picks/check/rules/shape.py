@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from picks.check.base import Base, Entry, is_todo
 from picks.check.faults import ERROR, HINT, Finding, entry_rule, file_rule
 from picks.check.rules.traps import trap_of
-from picks.papers import TAGS
+from picks.papers import PEOPLE, TAGS
 from picks.schema import keys
 from reproductions.common.documents import Document, Scalar, Sequence
 from reproductions.common.quoting import shown
@@ -31,8 +31,8 @@ def missing_key(entry: Entry, base: Base) -> Iterator[Finding]:
     Why: lists, filters and exports rely on it.
     Mend: add the key; papers/_template.yml shows how it is filled.
 
-    Every entry says `title`, `authors`, `published`, `summary`, `why`, `tags`, `kind` and `builds_on`, and one of
-    `reproduction` and `not_reproduced`. The entry of a post (`lw-…`) has the post itself under `links` as well.
+    Every entry says `title`, `authors`, `published`, `summary`, `finding`, `why`, `tags`, `kind`, `models`, `data`,
+    `builds_on` and `read`, and one of `reproduction` and `not_reproduced`. What is not on arXiv has its `address`.
     """
     if entry.document.whole:
         yield from _misfits(entry, "missing-key")
@@ -78,6 +78,27 @@ def tag_without_sentence(document: Document) -> Iterator[Finding]:
     for key, value in document.mapping.pairs:
         if not isinstance(value, Scalar) or (value.type == "str" and not value.value.strip()):
             yield Finding(value.position, f"the tag {shown(key.value)} has no sentence")
+
+
+@file_rule(ERROR)
+def person_without_names(document: Document) -> Iterator[Finding]:
+    """A person in papers/_people.yml has no list of other names, or one that stands there for somebody else too.
+
+    Why: the file says which names are one person's, so that their papers stand on one page.
+    Mend: write `Name on the page: [another name, a third]` on a line.
+    """
+    if document.path.name != PEOPLE:
+        return
+    seen: dict[str, str] = {}
+    for key, value in document.mapping.pairs:
+        others = value.items if isinstance(value, Sequence) else []
+        if not others:
+            yield Finding(value.position, f"{shown(key.value)} has no other names")
+        for other in others:
+            if isinstance(other, Scalar) and other.value in seen:
+                yield Finding(other.position, f"{shown(other.value)} is {shown(seen[other.value])} already")
+            elif isinstance(other, Scalar):
+                seen[other.value] = key.value
 
 
 def _misfits(entry: Entry, kind: str) -> Iterator[Finding]:
