@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from picks.bibliography.venues import Venue
 from picks.exports import FORMATS, Citation, cite, csl, dump, markdown, ris
 from picks.papers import Thread
 from tests.picks.exports.sample import paper, real
@@ -23,11 +24,12 @@ def cited(**different: Any) -> Citation:
 PUBLISHED = cited(
     title="On [Brackets] & *Stars*?",
     authors=("Mor Geva", "Oskar van der Wal", "DeepMind"),
-    venue="Entropy 27(4):344, 2025",
+    venue=Venue("Entropy 2025", "journal", "27", "4", "344"),
     doi="10.3390/e27040344",
     links={"proceedings": "https://example.org/a(b)"},
 )
-POST = cited(id="lw-a-post", category=None, links={"post": "https://www.lesswrong.com/posts/x/a-post"})
+POST = cited(id="lw-a-post", category=None, kind="discussion", address="https://www.lesswrong.com/posts/x/a-post")
+PAGE = cited(id="distill-2020-a", category=None, address="https://distill.pub/2020/a/")
 
 
 def test_ris_has_a_field_a_line() -> None:
@@ -53,9 +55,15 @@ def test_ris_has_a_field_a_line() -> None:
 
 
 def test_ris_knows_preprints_conferences_and_posts() -> None:
-    kinds = [ris.entry(citation).splitlines()[0] for citation in (cited(), cited(venue="ACL 2025"), POST)]
-    assert kinds == ["TY  - UNPB", "TY  - CPAPER", "TY  - BLOG"]
+    kinds = [ris.entry(citation).splitlines()[0] for citation in (cited(), cited(venue="ACL 2025"), POST, PAGE)]
+    assert kinds == ["TY  - UNPB", "TY  - CPAPER", "TY  - BLOG", "TY  - ELEC"]
+    assert "T2  - Distill" in ris.entry(PAGE)
     assert "DA  - 2024/12/01" in ris.entry(cited())
+
+
+def test_ris_has_the_first_and_the_last_page_apart() -> None:
+    lines = ris.entry(cited(venue=Venue("PNAS 2024", "journal", "121", "2", "221–231"))).splitlines()
+    assert [line for line in lines if line[:2] in ("SP", "EP", "VL")] == ["VL  - 121", "SP  - 221", "EP  - 231"]
 
 
 def test_every_real_record_of_ris_ends_and_loses_no_author() -> None:
@@ -92,7 +100,7 @@ def test_csl_says_nothing_it_does_not_know() -> None:
 def test_csl_dates_a_preprint_as_far_as_it_is_known() -> None:
     assert csl.item(cited(published_as="2024-12"))["issued"] == {"date-parts": [[2024, 12]]}
     assert csl.item(cited())["issued"] == {"date-parts": [[2024, 12, 1]]}
-    assert [csl.item(citation)["type"] for citation in (cited(), POST)] == ["article", "post-weblog"]
+    assert [csl.item(citation)["type"] for citation in (cited(), POST, PAGE)] == ["article", "post-weblog", "webpage"]
 
 
 def test_csl_of_the_collection_is_json_with_every_title() -> None:
@@ -104,7 +112,7 @@ def test_markdown_is_one_line_with_a_link_that_holds() -> None:
     assert markdown.entry(PUBLISHED) == (
         r"Mor Geva, Oskar van der Wal, and DeepMind. 2025. "
         r"[On \[Brackets\] & \*Stars\*?](https://example.org/a%28b%29) "
-        r"*Entropy 27(4):344, 2025*. [arXiv:2412.00001](https://arxiv.org/abs/2412.00001)."
+        r"*Entropy 2025*. [arXiv:2412.00001](https://arxiv.org/abs/2412.00001)."
     )
     assert markdown.entry(POST) == (
         "Ada Example. 2024. [A Title of Our Own](https://www.lesswrong.com/posts/x/a-post). *LessWrong*."
@@ -121,7 +129,7 @@ def test_the_whole_collection_fits_its_published_schema() -> None:
 def test_papers_json_loses_nothing() -> None:
     full = cited(threads=(Thread("x", "https://x.com/a"),), picked_with=("2404.00001",), links=PUBLISHED.paper.links)
     (written,) = dump.document([full])["papers"]
-    for key in ("id", "title", "summary", "why", "kind", "venue", "doi", "category", "url", "arxiv_url"):
+    for key in ("id", "title", "summary", "why", "finding", "kind", "doi", "category", "url", "arxiv_url"):
         assert written[key] == getattr(full.paper, key)
     assert written["threads"] == [{"platform": "x", "url": "https://x.com/a"}]
     assert (written["picked_with"], written["links"]) == (["2404.00001"], {"proceedings": "https://example.org/a(b)"})

@@ -53,13 +53,13 @@ def _type(citation: Citation) -> str:
 
 def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
     yield "title", f"{{{title(citation.paper.title)}}}"
-    yield "author", "{" + " and ".join(map(_author, citation.names)) + "}"
+    yield "author", "{" + " and ".join(map(_author, citation.paper.names)) + "}"
     yield from _published(citation)
     yield "year", f"{{{citation.year}}}"
     if len(citation.date) > 1:
         yield "month", MONTHS[citation.date[1] - 1]
     if citation.doi:
-        yield "doi", f"{{{citation.doi}}}"
+        yield "doi", f"{{{encode(citation.doi)}}}"
     yield "url", f"{{{_address(citation.url)}}}"
     if citation.eprint:
         yield "eprint", f"{{{citation.eprint}}}"
@@ -73,10 +73,9 @@ def _published(citation: Citation) -> Iterator[tuple[str, str]]:
     if venue is None:
         if citation.site:
             yield "howpublished", f"{{{encode(citation.site)}}}"
-    elif not venue.is_journal:
-        yield "booktitle", f"{{{encode(venue.name)}}}"
     else:
-        parts = {"journal": venue.name, "volume": venue.volume, "number": venue.number, "pages": venue.pages}
+        place = "journal" if venue.is_journal else "booktitle"
+        parts = {place: venue.name, "volume": venue.volume, "number": venue.number, "pages": venue.pages}
         yield from ((name, f"{{{encode(part)}}}") for name, part in parts.items() if part)
 
 

@@ -7,18 +7,22 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from urllib.parse import urlsplit
 
-from picks.bibliography import venues
-from picks.bibliography.names import Name, take_apart
+from picks.bibliography.venues import Venue
 from picks.ids import arxiv_name
 from picks.papers import Paper
 
 ARXIV_DOI = "10.48550/arxiv."
 
 _PAGES = ("anthology", "proceedings", "openreview")
-_SITES = {"lesswrong.com": "LessWrong", "alignmentforum.org": "AI Alignment Forum"}
+_SITES = {
+    "alignmentforum.org": "AI Alignment Forum",
+    "distill.pub": "Distill",
+    "forum.effectivealtruism.org": "EA Forum",
+    "lesswrong.com": "LessWrong",
+    "transformer-circuits.pub": "Transformer Circuits Thread",
+}
 _SMALL = (
     "a am an and are as at be by can do does for from go have how i in into is it not of on or the to toward towards "
     "what when where which who why with your"
@@ -34,15 +38,10 @@ class Citation:
     paper: Paper
     key: str
 
-    @cached_property
-    def venue(self) -> venues.Venue | None:
+    @property
+    def venue(self) -> Venue | None:
         """Where it was published; None for a preprint or a post."""
-        return venues.parse(self.paper.venue) if self.paper.venue else None
-
-    @cached_property
-    def names(self) -> tuple[Name, ...]:
-        """The authors, taken apart."""
-        return tuple(map(take_apart, self.paper.authors))
+        return self.paper.venue
 
     @property
     def year(self) -> int:
@@ -72,8 +71,13 @@ class Citation:
         return arxiv_name(self.paper.id) if self.paper.is_arxiv else None
 
     @property
+    def is_post(self) -> bool:
+        """Whether it is a post in a forum or on a blog, and no paper."""
+        return not self.paper.is_arxiv and self.paper.kind == "discussion"
+
+    @property
     def site(self) -> str | None:
-        """Where a post was posted."""
+        """The name of the site that it is on, if it is not on arXiv."""
         if self.paper.is_arxiv:
             return None
         host = (urlsplit(self.paper.url).hostname or "").removeprefix("www.")
@@ -101,7 +105,7 @@ def _turn(paper: Paper) -> tuple[float, date, str]:
 
 def _keys(paper: Paper) -> Iterator[str]:
     """Keys for a paper, from the shortest on; the last one cannot be taken."""
-    family = _folded(take_apart(paper.authors[0]).family)
+    family = _folded(paper.names[0].family)
     words = [_folded(word) for word in re.split(r"[\W_]+", paper.title)]
     telling = [word for word in words if word and word not in _SMALL_WORDS]
     start = f"{family}{paper.published.year}"

@@ -63,7 +63,12 @@ def _chosen(root: Path, citations: Mapping[str, Citation], options: argparse.Nam
 
 
 def _known(text: str, citations: Mapping[str, Citation]) -> str:
-    found = paper_id(text)
+    found = _former(citations).get(paper_id(text) or "", paper_id(text))
     if found is None or found not in citations:
         raise UserError(f"there is no paper {shown(text)}{did_you_mean(text[:80], citations)}")
     return found
+
+
+def _former(citations: Mapping[str, Citation]) -> dict[str, str]:
+    """The ids of today by those that papers had before."""
+    return {old: name for name, citation in citations.items() for old in citation.paper.former_ids}

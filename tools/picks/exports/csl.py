@@ -22,7 +22,7 @@ def item(citation: Citation) -> dict[str, Any]:
         "id": citation.key,
         "type": _type(citation),
         "title": citation.paper.title,
-        "author": [_author(name) for name in citation.names],
+        "author": [_author(name) for name in citation.paper.names],
         "issued": {"date-parts": [list(citation.date)]},
         "container-title": venue.name if venue else citation.site,
         "volume": venue.volume if venue else None,
@@ -42,7 +42,7 @@ def item(citation: Citation) -> dict[str, Any]:
 def _type(citation: Citation) -> str:
     if citation.venue:
         return "article-journal" if citation.venue.is_journal else "paper-conference"
-    return "article" if citation.eprint else "post-weblog"
+    return "article" if citation.eprint else "post-weblog" if citation.is_post else "webpage"
 
 
 def _author(name: Name) -> dict[str, str]:

@@ -34,7 +34,7 @@ def _authors(names: Sequence[str]) -> str:
 
 def _where(citation: Citation) -> str:
     if citation.venue:
-        where = [f"*{_plain(citation.paper.venue or '')}*."]
+        where = [f"*{_plain(citation.venue.short)}*."]
     else:
         where = [f"*{_plain(citation.site)}*."] if citation.site else []
     return " ".join([*where, f"[arXiv:{citation.eprint}]({citation.paper.arxiv_url})."] if citation.eprint else where)

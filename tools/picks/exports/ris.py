@@ -22,12 +22,13 @@ def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
     yield "TY", _type(citation)
     yield "ID", citation.key
     yield "TI", " ".join(paper.title.split())
-    for name in citation.names:
+    for name in paper.names:
         yield "AU", name.family_first
     yield "PY", str(citation.year)
     yield "DA", "/".join(f"{part:02}" for part in citation.date)
     if venue:
-        parts = {"VL": venue.volume, "IS": venue.number, "SP": venue.pages}
+        first, last = venue.first_and_last
+        parts = {"VL": venue.volume, "IS": venue.number, "SP": first, "EP": last}
         yield "JO" if venue.is_journal else "T2", venue.name
         yield from ((tag, part) for tag, part in parts.items() if part)
     elif citation.site:
@@ -45,4 +46,4 @@ def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
 def _type(citation: Citation) -> str:
     if citation.venue:
         return "JOUR" if citation.venue.is_journal else "CPAPER"
-    return "UNPB" if citation.eprint else "BLOG"
+    return "UNPB" if citation.eprint else "BLOG" if citation.is_post else "ELEC"
