@@ -18,6 +18,7 @@ MODULES = {
     "check": "picks.check",
     "new": "picks.new",
     "add": "picks.add",
+    "pick": "picks.pick",
     "export": "picks.exports",
     "site": "picks.site",
     "test": "picks.selftest",

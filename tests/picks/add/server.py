@@ -13,7 +13,7 @@ Answer = tuple[int, bytes]
 
 
 @contextmanager
-def serving(answers: Mapping[str, Sequence[Answer]]) -> Iterator[tuple[str, list[str]]]:
+def serving(answers: Mapping[str, Sequence[Answer]], kind: str = "application/json") -> Iterator[tuple[str, list[str]]]:
     """Its address, and the requests it gets. Each path gives its answers in turn, the last one for ever."""
     asked: list[str] = []
     left = {path: list(of_path) for path, of_path in answers.items()}
@@ -25,7 +25,7 @@ def serving(answers: Mapping[str, Sequence[Answer]]) -> Iterator[tuple[str, list
             status, body = queue.pop(0) if len(queue) > 1 else queue[0]
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.end_headers()
             self.wfile.write(body)
 

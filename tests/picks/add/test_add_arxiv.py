@@ -28,6 +28,7 @@ def test_a_record_becomes_facts(arxiv_answers: Answers) -> None:
             authors=("Amit Elhelo", "Mor Geva"),
             published="2024-12-16",
             venue="ACL 2025",
+            venue_kind="proceedings",
             doi="10.18653/v1/2025.acl-long.866",
             category="cs.CL",
             links={

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,40 @@ def test_entries_are_started_from_bibtex_without_a_network(root: Path) -> None:
     assert {"2408.05147.yml", "2309.16042.yml"} < set(listing(root))
 
 
-def test_all_entries_of_a_file_are_started_or_none(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_paper_that_cannot_be_started_does_not_stop_the_others(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = listing(root)  # the house has 2501.08319, and so has the file
     assert run(root, "--bibtex", BIBTEX) == 2
-    assert listing(root) == before
+    assert {name: content for name, content in listing(root).items() if name in before} == before
+    assert len(listing(root)) > len(before) + 4
     assert capsys.readouterr().err == (
         "tools/add: papers/2501.08319.yml exists; to bring its facts up to date, use --update\n"
     )
+
+
+def test_a_paper_that_is_given_twice_is_started_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(root, "2408.05147", "lieberum2024gemmascope", "--bibtex", BIBTEX) == 2
+    assert capsys.readouterr().err == "tools/add: 2408.05147 is given twice; the first is kept\n"
+    assert "2408.05147.yml" in listing(root)
+
+
+def test_what_is_to_be_written_is_listed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(root, "2408.05147", "--bibtex", BIBTEX) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "Still to be written, by line:"
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert all(
+        f"  {key} " in text for key in ("authors", "summary", "finding", "why", "tags", "kind", "models", "read")
+    )
+    assert "the authors after these" in text
+
+
+def test_the_day_on_which_it_was_added_is_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("picks.add.files.today", lambda: date(2025, 2, 3))
+    run(root, "2408.05147", "--bibtex", BIBTEX)
+    assert EntryFile.load(root / "papers" / "2408.05147.yml").get("picked") == "2025-02-03"
 
 
 def test_nothing_is_fetched_for_an_entry_that_exists(
@@ -71,12 +99,13 @@ def test_an_update_shows_what_changes_and_keeps_the_rest(
 ) -> None:
     path = root / "papers" / "2412.11965.yml"
     path.write_text(
-        "title: An older title  # of v1\nauthors:\n  - Amit Elhelo\n  - Mor Geva\nwhy: ours\nbuilds_on: []\n", "utf8"
+        "title: An older title  # of v1\nauthors:\n  - Amit Elhelo\n  - Mor Geva\nwhy: ours\nbuilds_on: {}\n", "utf8"
     )
     arxiv_answers(recorded("arxiv.xml"))
     assert run(root, "2412.11965", "--update") == 0
     out = capsys.readouterr().out
     assert "-title: An older title  # of v1\n+title: Inferring Functionality" in out
+    assert "+titles:\n+  - An older title" in out
     assert "+venue: ACL 2025" in out
     assert "why: ours\n" in path.read_text("utf8")
     assert "  # of v1\n" in path.read_text("utf8")
@@ -125,7 +154,10 @@ def test_what_is_missing_from_a_collection_is_listed_and_then_started(
         (("--collection", "a/b"), "cannot be reached"),
         (("--bibtex", "none.bib"), "cannot be read"),
         (("2412.00009", "--bibtex", BIBTEX), "has no entry"),
-        (("2408.05147", "lieberum2024gemmascope", "--bibtex", BIBTEX), "given twice"),
+        (("https://example.org",), "neither an arXiv id"),
+        (("https://192.168.0.1/a",), "neither an arXiv id"),
+        (("http://distill.pub/2020/a",), "neither an arXiv id"),
+        (("javascript:alert(1)",), "neither an arXiv id"),
         (("--updte",), "unrecognized"),
     ],
 )

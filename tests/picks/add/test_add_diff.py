@@ -70,8 +70,21 @@ def test_a_list_that_breaks_off_replaces_no_authors() -> None:
 
 
 def test_another_spelling_of_the_same_venue_stays() -> None:
-    entry = ENTRY.with_value("Entropy 27(4):344 (2025)", "venue")
-    assert updated(entry, Facts(FACTS.id, FACTS.title, FACTS.authors, venue="Entropy 27(4):344, 2025")) == entry
+    entry = ENTRY.with_value("TMLR 2025", "venue")
+    longer = "Transactions on Machine Learning Research 2025"
+    assert updated(entry, Facts(FACTS.id, FACTS.title, FACTS.authors, venue=longer)) == entry
+
+
+def test_a_todo_of_the_source_replaces_nothing() -> None:
+    assert "venue" not in keys(venue="TODO – a short form of: The Conference")
+    assert "doi" not in keys(doi="TODO – the DOI, which reads x")
+
+
+def test_a_new_title_keeps_the_old_one_among_the_others() -> None:
+    after = updated(ENTRY, Facts(FACTS.id, "A Published Title", FACTS.authors))
+    assert (after.get("title"), after.get("titles")) == ("A Published Title", [ENTRY.get("title")])
+    again = updated(after, Facts(FACTS.id, "A Third Title", FACTS.authors))
+    assert again.get("titles") == [ENTRY.get("title"), "A Published Title"]
 
 
 def test_what_the_source_does_not_know_stays() -> None:

@@ -14,8 +14,10 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from picks.add.facts import Facts, links_of
+from picks.add.todo import todo
 from picks.bibliography import venues
 from picks.bibliography.latex import decode
+from picks.bibliography.names import from_parts
 from picks.identifiers import doi, paper_id
 from picks.ids import arxiv_name
 from reproductions.common.errors import UserError
@@ -66,18 +68,29 @@ def _ask(client: arxiv.Client, paper_ids: Sequence[str]) -> list[arxiv.Result]:
 
 def _facts(name: str, record: arxiv.Result) -> Facts:
     found_doi = doi(record.doi or "")
-    published_in = " ".join((record.journal_ref or "").split())
-    years = _YEAR.findall(published_in)
+    venue, kind = _venue(" ".join((record.journal_ref or "").split()))
     return Facts(
         id=name,
         title=_text(record.title),
-        authors=tuple(_text(author.name) for author in record.authors),
+        authors=tuple(from_parts([_text(author.name)]).written for author in record.authors),
         published=record.published.date().isoformat(),
-        venue=venues.shorten(published_in, years[-1] if years else "") or None,
+        venue=venue,
+        venue_kind=kind,
         doi=found_doi,
         category=record.primary_category or None,
         links=links_of(found_doi, *_CODE.findall(record.comment or "")[:1]),
     )
+
+
+def _venue(reference: str) -> tuple[str | None, str | None]:
+    """What arXiv's journal reference says: a line that authors write as they like, so only a known venue is taken."""
+    years = _YEAR.findall(reference)
+    if not reference or venues.is_preprint(reference) or venues.is_undecided(reference):
+        return None, None
+    short = venues.shorten(reference, years[-1] if years else "")
+    if kind := venues.kind_of(short):
+        return short, kind
+    return todo("the venue, which arXiv gives as", reference), None
 
 
 def _text(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from picks.add.facts import Facts
 from picks.add.layout import lines_of, order
 from picks.ids import is_arxiv
@@ -13,19 +15,22 @@ _TODO = {
         "  TODO – what was asked, what was done and what was found, in two to five sentences of your own, with the",
         "  numbers that matter",
     ],
+    "finding": ["finding: TODO – the main result in one sentence, with its number and where it stands (Table 2)"],
     "why": ["why: TODO – in one line, why somebody should read this"],
     "tags": ["tags: [TODO]"],
     "kind": ["kind: TODO"],
-    "category": ["category: TODO"],
-    "builds_on": ["builds_on: []"],
+    "models": ["models: [TODO]"],
+    "data": ["data: [TODO]"],
+    "builds_on": ["builds_on: {}"],
+    "read": ["read:", "  version: TODO – what you read, and how much of it, like arXiv v2"],
     "not_reproduced": ["not_reproduced: TODO – in one line, why there is no notebook, or that one is planned"],
 }
-_TODO_OF_A_POST = _TODO | {"kind": ["kind: discussion"], "category": []}
+_OF_ARXIV = {"category": ["category: TODO"]}
 
 
-def new_entry(facts: Facts) -> str:
+def new_entry(facts: Facts, picked: date) -> str:
     """The text of an entry, in the layout of this house."""
-    todo = _TODO if is_arxiv(facts.id) else _TODO_OF_A_POST
+    todo = _TODO | {"picked": [f'picked: "{picked}"']} | (_OF_ARXIV if is_arxiv(facts.id) else {})
     lines = [line for key in order() for line in _known(key, facts) or todo.get(key, [])]
     return "\n".join(lines) + "\n"
 

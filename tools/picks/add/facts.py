@@ -10,6 +10,8 @@ from picks.identifiers import anthology_id
 
 ANTHOLOGY = "https://aclanthology.org/"
 
+_TEXTS = ("published", "venue", "venue_kind", "volume", "number", "pages", "doi", "category", "address")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -17,10 +19,15 @@ class Facts:
 
     id: str
     title: str
-    authors: tuple[str, ...]
+    authors: tuple[str, ...]  # as an entry writes them: Nico {De Cabo}
     published: str | None = None  # a day
     venue: str | None = None
+    venue_kind: str | None = None
+    volume: str | None = None
+    number: str | None = None
+    pages: str | None = None
     doi: str | None = None
+    address: str | None = None  # of what is not on arXiv
     category: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     collection: Mapping[str, int] = field(default_factory=dict)
@@ -29,7 +36,7 @@ class Facts:
         """Every known fact, under its path of keys in an entry."""
         yield ("title",), self.title
         yield ("authors",), self.authors
-        for key in ("published", "venue", "doi", "category"):
+        for key in _TEXTS:
             if value := getattr(self, key):
                 yield (key,), value
         for name in ("links", "collection"):

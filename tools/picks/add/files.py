@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from picks.add.diff import show, updated
 from picks.add.entry import new_entry
 from picks.add.entry_file import EntryFile
 from picks.add.facts import Facts
+from picks.dates import today
 from picks.papers import paper_ids
 from reproductions.common.documents import read_document
 from reproductions.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of it: a line for each entry, the ids of those written, and a line for each paper that was refused."""
+
+    said: tuple[str, ...]
+    ids: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
 
 def refuse_wrong_files(root: Path, ids: Iterable[str], update: bool) -> None:
@@ -21,27 +32,31 @@ def refuse_wrong_files(root: Path, ids: Iterable[str], update: bool) -> None:
         UserError: an entry is there, or missing, against what was asked.
     """
     for name in ids:
-        path = _path(root, name)
-        if path.exists() and not update:
-            raise UserError(f"{_shown(path)} exists; to bring its facts up to date, use --update")
-        if update and not path.exists():
-            raise UserError(f"{_shown(path)} does not exist; to start it, leave out --update")
+        if why := _wrong_file(root, name, update):
+            raise UserError(why)
 
 
-def write(root: Path, found: Sequence[Facts], update: bool) -> list[str]:
-    """Start or update an entry for each paper: all of them, or none if one is refused. Returns what to say.
+def write(root: Path, found: Sequence[Facts], update: bool) -> Written:
+    """Start or update an entry for each paper; one that cannot be written does not stop the others.
 
     Raises:
-        UserError: an entry is there, or missing, against what was asked; or cannot be edited.
+        UserError: none of them can be written.
     """
-    names = [facts.id for facts in found]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise UserError(f"{', '.join(sorted(twice))} is given twice; keep one of them")
-    refuse_wrong_files(root, names, update)
-    entries = [_updated(root, facts) if update else _started(root, facts) for facts in found]
-    for entry, _ in entries:
-        entry.save()
-    return [said for _, said in entries]
+    said, ids, refused = [], [], []
+    for facts, why in _turned_away(root, found, update):
+        try:
+            if why:
+                raise UserError(why)
+            entry, told = _updated(root, facts) if update else _started(root, facts)
+            entry.save()
+        except UserError as error:
+            refused.append(str(error))
+        else:
+            said.append(told)
+            ids.append(facts.id)
+    if refused and not ids:
+        raise UserError("\n".join(refused))
+    return Written(tuple(said), tuple(ids), tuple(refused))
 
 
 def orders(root: Path) -> dict[str, int | None]:
@@ -50,21 +65,38 @@ def orders(root: Path) -> dict[str, int | None]:
     return {name: place.get("order") if isinstance(place, dict) else None for name, place in places.items()}
 
 
+def shown(name: str) -> str:
+    """The file of an entry, as it is said."""
+    return f"papers/{name}.yml"
+
+
+def _turned_away(root: Path, found: Sequence[Facts], update: bool) -> Iterator[tuple[Facts, str | None]]:
+    """Each paper with why it cannot be written, if so."""
+    seen: set[str] = set()
+    for facts in found:
+        twice = f"{facts.id} is given twice; the first is kept" if facts.id in seen else None
+        yield facts, twice or _wrong_file(root, facts.id, update)
+        seen.add(facts.id)
+
+
+def _wrong_file(root: Path, name: str, update: bool) -> str | None:
+    exists = _path(root, name).exists()
+    if exists and not update:
+        return f"{shown(name)} exists; to bring its facts up to date, use --update"
+    if update and not exists:
+        return f"{shown(name)} does not exist; to start it, leave out --update"
+    return None
+
+
 def _started(root: Path, facts: Facts) -> tuple[EntryFile, str]:
-    path = _path(root, facts.id)
-    return EntryFile(path, new_entry(facts)), f"{_shown(path)}: started – {facts.title}"
+    return EntryFile(_path(root, facts.id), new_entry(facts, today())), f"{shown(facts.id)}: started – {facts.title}"
 
 
 def _updated(root: Path, facts: Facts) -> tuple[EntryFile, str]:
     before = EntryFile.load(_path(root, facts.id))
     after = updated(before, facts)
-    name = _shown(before.path)
-    return after, show(before, after, name) or f"{name}: nothing new"
+    return after, show(before, after, shown(facts.id)) or f"{shown(facts.id)}: nothing new"
 
 
 def _path(root: Path, name: str) -> Path:
-    return root / "papers" / f"{name}.yml"
-
-
-def _shown(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+    return root / shown(name)

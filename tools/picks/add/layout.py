@@ -11,7 +11,7 @@ from picks.schema import load_schema
 
 Value = str | int | Sequence[str]
 
-QUOTED = ("published", "picked")
+QUOTED = ("published", "picked", "volume", "number", "pages")
 
 
 def order(keys: Sequence[str] = ()) -> list[str]:

@@ -1,0 +1,1 @@
+"""`tools/pick`: a day of a curator in one command."""
