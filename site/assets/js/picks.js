@@ -77,6 +77,8 @@ const pickItem = (() => {
       element("time", { datetime: pick.date }, pick.day),
       pick.venue && element("span", { class: "pick-venue" }, pick.venue),
       element("span", { class: "pick-kind" }, pick.kind),
+      pick.status && element("span", { class: "pick-status" }, pick.status),
+      pick.picked && element("span", { class: "pick-picked" }, pick.picked),
     ];
     return parts.filter(Boolean).flatMap((part, place) => (place ? [" ", part] : [part]));
   }

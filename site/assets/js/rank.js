@@ -8,7 +8,10 @@
  */
 class Ranking {
   /** What a word counts where it stands. @type {Record<string, number>} */
-  static #WEIGHTS = { id: 20, title: 8, authors: 8, tags: 6, venue: 5, kind: 3, day: 3, why: 2, text: 1, claims: 0.5 };
+  static #WEIGHTS = {
+    ...{ id: 20, title: 8, authors: 8, titles: 6, tags: 6, venue: 5, models: 4, kind: 3, day: 3, why: 2, text: 1 },
+    claims: 0.5,
+  };
   static #PREFIX = 0.6;
   static #WITHIN = 0.3;
   static #SLIP = 0.4;
@@ -232,9 +235,11 @@ const Library = (() => {
   };
 
   /** @param {any} pick */
-  const fields = ({ id, title, authors, tags, venue, kind, day, why, text, claims }) => ({
+  const fields = ({ id, title, titles, authors, tags, venue, models, kind, day, why, text, claims }) => ({
     ...{ id, title, authors, kind, day, why, text, claims },
+    titles: titles.join(" "),
     tags: tags.join(" "),
+    models: models.join(" "),
     venue: venue ?? "",
   });
 

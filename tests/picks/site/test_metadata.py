@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-import bibtexparser
 import pytest
-from bibtexparser.bparser import BibTexParser
 
 from picks.bibliography.latex import decode
+from picks.bibliography.venues import Venue
 from picks.exports import Citation, bibtex
 from picks.site.metadata import citation_tags
 from tests.fixtures import built_site
 from tests.picks.exports.sample import REAL, paper, real
+from tests.picks.exports.test_export_bibtex import parsed
 
 SAME = {  # BibTeX's field -> the tag that says the same
     "journal": "journal_title",
@@ -28,8 +28,7 @@ SAME = {  # BibTeX's field -> the tag that says the same
 
 
 def _bibtex(citation: Citation) -> dict[str, str]:
-    parser = BibTexParser(common_strings=True, ignore_nonstandard_types=False)
-    (entry,) = bibtexparser.loads(bibtex.entry(citation), parser).entries
+    (entry,) = parsed(bibtex.entry(citation))
     return {name: value if name in ("doi", "url") else decode(value) for name, value in entry.items()}
 
 
@@ -61,7 +60,7 @@ def test_a_paper_is_in_a_journal_or_in_proceedings_or_has_a_publisher(name: str)
 
 
 def test_an_article_has_its_first_and_last_page() -> None:
-    tags = _tags(Citation(paper(venue="Entropy 27(4):344–351, 2025"), "key"))
+    tags = _tags(Citation(paper(venue=Venue("Entropy 2025", "journal", "27", "4", "344–351")), "key"))
     told = {name: tags[name] for name in ("journal_title", "volume", "issue", "firstpage", "lastpage")}
     assert [*told.values()] == [["Entropy"], ["27"], ["4"], ["344"], ["351"]]
 

@@ -18,7 +18,12 @@ ENTRIES = {
     "2501.00002": entry(
         "Features of sparse autoencoders", summary="Dictionaries of features in activations.", tags=["survey"]
     ),
-    "2501.00003": entry("Grammar", summary="Sentences and their trees.", tags=["syntax"], builds_on=["2501.00001"]),
+    "2501.00003": entry(
+        "Grammar",
+        summary="Sentences and their trees.",
+        tags=["syntax"],
+        builds_on={"2501.00001": "uses its dictionaries"},
+    ),
     "2501.00004": entry("Prices", summary="Markets rise or fall at noon.", tags=["syntax"]),
     "2501.00005": entry("Rivers", summary="Water under bridges.", tags=["steering"]),
 }

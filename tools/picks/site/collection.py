@@ -6,17 +6,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate
 from pathlib import Path
 
 from picks.exports import Citation, cite
-from picks.papers import Paper, load_papers, load_tags
+from picks.papers import Paper, load_papers, load_people, load_tags
 from picks.run import reproductions
 from picks.site.addresses import slug
 from picks.site.formats import day
 from picks.site.related import Related, related_papers
 from picks.site.results import Reproduced, load_reproduced
 from reproductions.common.errors import UserError
+
+FOUNDING = "Founding collection"
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,9 @@ class Pick:
     related: tuple[tuple[Paper, float], ...]
 
     @property
-    def date(self) -> date:
-        """When it was picked or, where that is unknown, published."""
-        return self.paper.picked or self.paper.published
-
-    @property
-    def date_as(self) -> str:
-        """The same as far as it is known: 2024-12-16, 2024-12 or 2024."""
-        return self.paper.picked.isoformat() if self.paper.picked else self.paper.published_as
+    def month(self) -> str:
+        """The month in which it was picked, or the founding collection."""
+        return f"{self.paper.picked:%Y-%m}" if self.paper.picked else FOUNDING
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -64,6 +60,7 @@ class Library:
 
     picks: Mapping[str, Pick]
     tags: Mapping[str, str]
+    people: Mapping[str, str]  # the name that stands for a person, by each other name of theirs
 
     @property
     def newest(self) -> Pick:
@@ -93,18 +90,22 @@ class Library:
         return self._group(lambda pick: [pick.paper.kind])
 
     def by_author(self) -> list[Group]:
-        """Everyone who wrote a pick; spellings that differ in accents are one."""
-        return self._group(lambda pick: pick.paper.authors)
+        """Everyone who wrote a pick; spellings that differ in accents are one, and so are the names of one person."""
+        return self._group(lambda pick: map(self.person, pick.paper.authors))
+
+    def person(self, name: str) -> str:
+        """The name that a person's page has."""
+        return self.people.get(name, name)
 
     def by_venue(self) -> list[Group]:
         """Where picks were published."""
-        return self._group(lambda pick: [pick.paper.venue] if pick.paper.venue else [])
+        return self._group(lambda pick: [pick.paper.venue.short] if pick.paper.venue else [])
 
     def by_month(self) -> list[Group]:
-        """Months, newest first; a year stands for itself where the month is unknown."""
-        groups = self._group(lambda pick: [pick.date_as[:7]])
-        named = [Group(g.slug, day(g.name), g.picks) for g in groups]
-        return sorted(named, key=lambda group: group.slug, reverse=True)
+        """The months in which something was picked, newest first, and the founding collection at the end."""
+        groups = sorted(self._group(lambda pick: [pick.month]), key=lambda group: group.slug, reverse=True)
+        founding = [group for group in groups if group.name == FOUNDING]
+        return [Group(g.slug, day(g.name), g.picks) for g in groups if g not in founding] + founding
 
     def _group(self, names: Callable[[Pick], Iterable[str]]) -> list[Group]:
         members: dict[str, dict[str, Pick]] = defaultdict(dict)
@@ -143,24 +144,16 @@ def load_library(root: Path) -> Library:
         )
         for paper in ordered
     }
-    return Library(picks, load_tags(root))
+    return Library(picks, load_tags(root), load_people(root))
 
 
 def newest_first(papers: Iterable[Paper]) -> list[Paper]:
-    """Papers as they were picked, the last one first.
+    """Papers as they were picked, the last one first: those of a day, then the founding collection in its own order."""
+    return sorted(papers, key=_turn, reverse=True)
 
-    Where the day is unknown, the collection's order stands in: a paper was picked no earlier than those before it.
-    """
-    papers = list(papers)
-    placed = sorted((p for p in papers if p.collection.order), key=lambda p: p.collection.order or 0)
-    days = list(accumulate((paper.picked or paper.published for paper in placed), max))
-    since = {paper.id: day for paper, day in zip(placed, days, strict=True)}
 
-    def place(paper: Paper) -> tuple[date, int, date, str]:
-        day = since.get(paper.id, paper.picked or paper.published)
-        return day, paper.collection.order or 10**9, paper.published, paper.id
-
-    return sorted(papers, key=place, reverse=True)
+def _turn(paper: Paper) -> tuple[date, int, date, str]:
+    return paper.picked or date.min, paper.collection.order or 0, paper.published, paper.id
 
 
 def _followers(papers: Mapping[str, Paper]) -> Mapping[str, list[Paper]]:

@@ -13,7 +13,7 @@ from typing import Any
 from picks.papers import Paper
 from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Library, Pick
-from picks.site.formats import day, tally
+from picks.site.formats import day, picked, tally
 from picks.site.markup import plain
 from picks.site.results import Finding, Run
 
@@ -102,12 +102,16 @@ def _listed(pick: Pick, addresses: Addresses) -> dict[str, Any]:
         "id": paper.id,
         "title": paper.title,
         "authors": ", ".join(paper.authors),
-        "date": pick.date.isoformat(),
-        "day": day(pick.date_as),
+        "titles": list(paper.titles),
+        "date": paper.published_as,
+        "day": day(paper.published_as),
+        "picked": picked(paper) if paper.picked else "",
+        "status": paper.status.word if paper.status else "",
         "order": paper.collection.order,
         "upvotes": paper.collection.upvotes,
         "kind": paper.kind,
-        "venue": paper.venue,
+        "venue": paper.venue.short if paper.venue else None,
+        "models": [*paper.models, *paper.data],
         "tags": list(paper.tags),
         "why": paper.why,
         "url": addresses.of(paper_page(paper.id)),
@@ -115,7 +119,7 @@ def _listed(pick: Pick, addresses: Addresses) -> dict[str, Any]:
         "thread": bool(paper.threads),
         "verdicts": pick.verdicts,
         "found": tally(pick.verdicts) if pick.verdicts else "",
-        "text": plain(paper.summary),
+        "text": f"{plain(paper.finding)} {plain(paper.summary)}",
         "claims": " ".join(_statements(pick)),
     }
 

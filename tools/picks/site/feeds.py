@@ -1,8 +1,8 @@
 """Feeds for readers' programs: Atom, for everything, for each tag and for results, and JSON.
 
-An entry is of the day on which a paper was picked (published, where that is unknown) or, if that is later, on which a
-run of it was recorded or checked again, at noon. Ids are tag URIs (RFC 4151), which stay what they are wherever the
-site moves: `tag:daily-picks,2026:` and then
+An entry is of the day on which a paper was picked or, if that is later, on which a run of it was recorded or checked
+again, at noon. The founding collection is of the day on which it came here, and has no day of publication. Ids are tag
+URIs (RFC 4151), which stay what they are wherever the site moves: `tag:daily-picks,2026:` and then
 
 - `2412.11965` for a pick,
 - `results/head_mapping/smollm2-135m` for what was found in a reproduction on a model,
@@ -20,7 +20,7 @@ from markupsafe import escape
 
 from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Library, Pick
-from picks.site.formats import found, link_label
+from picks.site.formats import found, link_label, where
 from picks.site.markup import https, plain
 from picks.site.results import Run
 from picks.site.settings import Settings
@@ -29,6 +29,7 @@ RESULTS = "results.xml"
 MOST = 60
 NOON = time(12, tzinfo=UTC)
 BEGUN = date(2026, 1, 1)  # no feed is older
+FOUNDED = date(2026, 11, 21)  # when the founding collection came here; the days of its picks are not known
 
 
 def atom(picks: Iterable[Pick], title: str, path: str, page: str, settings: Settings) -> bytes:
@@ -95,7 +96,8 @@ def _add_pick(feed: Element, pick: Pick, addresses: Addresses) -> None:
     _add(entry, "title", paper.title)
     for author in paper.authors:
         _add(SubElement(entry, "author"), "name", author)
-    _add(entry, "published", _noon(pick.date))
+    if paper.picked:
+        _add(entry, "published", _noon(paper.picked))
     _add(entry, "updated", _noon(_changed(pick)))
     _add(entry, "link", rel="alternate", type="text/html", href=url)
     for name, address in _links(pick, addresses).items():
@@ -130,7 +132,7 @@ def _item(pick: Pick, addresses: Addresses) -> dict[str, Any]:
         "title": plain(paper.title),
         "summary": plain(paper.why),
         "content_html": _content(pick),
-        "date_published": _noon(pick.date),
+        **({"date_published": _noon(paper.picked)} if paper.picked else {}),
         "date_modified": _noon(_changed(pick)),
         "authors": [{"name": plain(author)} for author in paper.authors],
         "tags": list(paper.tags),
@@ -140,7 +142,7 @@ def _item(pick: Pick, addresses: Addresses) -> dict[str, Any]:
 
 def _content(pick: Pick) -> str:
     """Why it was picked, what it says, and what its reproduction found, as HTML."""
-    parts = [pick.paper.why, pick.paper.summary]
+    parts = [pick.paper.why, pick.paper.finding, pick.paper.summary]
     if pick.reproduced and pick.reproduced.headline:
         parts.append(found(pick.reproduced.headline))
     return "".join(f"<p>{escape(plain(part))}</p>" for part in parts)
@@ -148,7 +150,7 @@ def _content(pick: Pick) -> str:
 
 def _links(pick: Pick, addresses: Addresses) -> dict[str, str]:
     """Where to read it, its code and the like, and its notebook."""
-    links = {"arXiv" if pick.paper.is_arxiv else "Post": pick.paper.url}
+    links = {where(pick.paper): pick.paper.url}
     links |= {link_label(key): url for key, url in pick.paper.links.items() if https(url) and url != pick.paper.url}
     if pick.reproduced:
         links["Notebook"] = addresses.public(f"notebooks/{pick.reproduced.name}.ipynb")
@@ -174,7 +176,7 @@ def _newest(picks: Iterable[Pick]) -> list[Pick]:
 def _changed(pick: Pick) -> date:
     """When it was picked, or a verdict on it was given or checked again."""
     runs = pick.reproduced.runs if pick.reproduced else ()
-    return max(pick.date, *map(_recorded, runs)) if runs else pick.date
+    return max([pick.paper.picked or FOUNDED, *map(_recorded, runs)])
 
 
 def _recorded(run: Run) -> date:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from picks.exports import Citation
+from picks.papers import Paper
 from picks.run.judgements import found as added_up
 from picks.site.results import Run, claim_anchor
 from reproductions.common import numbers
@@ -73,6 +75,11 @@ def day(known: str) -> str:
     return f"{when.day} {when:%B %Y}" if len(known) == 10 else f"{when:%B %Y}"
 
 
+def picked(paper: Paper) -> str:
+    """`picked 16 December 2024`, or that it came with the founding collection."""
+    return f"picked {day(paper.picked.isoformat())}" if paper.picked else "founding collection"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds in the unit that a person would choose."""
     if seconds is None:
@@ -125,6 +132,11 @@ def surviving(run: Run) -> str:
     return f"{capitalised(str(left or 'none'))} still hold{'s' * (left < 2)} after Holm's correction."
 
 
+def where(paper: Paper) -> str:
+    """What the link to the paper itself is called: arXiv, or the site that it is on."""
+    return "arXiv" if paper.is_arxiv else Citation(paper, "").site or "Post"
+
+
 def link_label(key: str) -> str:
     """What a link is called."""
     return LINKS.get(key, key.capitalize())
@@ -138,7 +150,7 @@ def thread_label(platform: str) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        *(number, several, value, interval, written, span, day, duration, memory, listed, et_al),
-        *(tally, found, link_label, thread_label, surviving, phrase, capitalised, claim_anchor),
+        *(number, several, value, interval, written, span, day, picked, duration, memory, listed, et_al),
+        *(tally, found, link_label, where, thread_label, surviving, phrase, capitalised, claim_anchor),
     )
 } | {"added_up": added_up}

@@ -11,7 +11,7 @@ from picks.exports import FORMATS
 from picks.exports.dump import SCHEMA as PAPERS_SCHEMA
 from picks.files import load_yaml
 from picks.site import cards, data, feeds, notebooks, pages
-from picks.site.addresses import Addresses
+from picks.site.addresses import Addresses, paper_page
 from picks.site.collection import Pick, load_library
 from picks.site.explorers import explorers_of
 from picks.site.glossary import load_glossary
@@ -124,8 +124,11 @@ def _json(path: Path) -> bytes:
 
 def _moved(studio: Studio) -> Iterator[File]:
     """A page that sends its reader on, for every address that was given up."""
-    moved = studio.root / "site" / "moved.yml"
-    for old, new in (load_yaml(moved) if moved.exists() else {}).items():
+    file = studio.root / "site" / "moved.yml"
+    moved = load_yaml(file) if file.exists() else {}
+    for pick in studio.library.picks.values():
+        moved |= {f"papers/{former}": paper_page(pick.paper.id) for former in pick.paper.former_ids}
+    for old, new in moved.items():
         start = f"{old}/index.md"
         link, public = studio.addresses.link(new, start), studio.addresses.public(new)
         yield f"{old}/index.html", MOVED.format(public=inert(public), link=inert(link)).encode()

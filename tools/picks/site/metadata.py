@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ def citation_tags(citation: Citation) -> list[tuple[str, str]]:
     """
     paper = citation.paper
     tags = [("citation_title", paper.title)]
-    tags += [("citation_author", name.family_first) for name in citation.names]
+    tags += [("citation_author", name.family_first) for name in paper.names]
     tags.append(("citation_publication_date", _dated(citation, "/")))
     tags += [(f"citation_{name}", value) for name, value in _published(citation) if value]
     tags += [("citation_keywords", tag) for tag in paper.tags]
@@ -32,7 +31,7 @@ def _published(citation: Citation) -> Iterator[tuple[str, str | None]]:
     if venue := citation.venue:
         yield "journal_title" if venue.is_journal else "conference_title", venue.name
         yield from {"volume": venue.volume, "issue": venue.number}.items()
-        yield from zip(("firstpage", "lastpage"), re.split("[-–]+", venue.pages or ""), strict=False)
+        yield from zip(("firstpage", "lastpage"), venue.first_and_last, strict=True)
     else:
         yield "publisher", "arXiv" if citation.eprint else citation.site
     yield "doi", citation.doi

@@ -51,7 +51,7 @@ def _choices(studio: Studio) -> Mapping[str, Sequence[str] | Sequence[Group]]:
     verdicts = {verdict for pick in library.picks.values() for verdict in pick.verdicts}
     return {
         "kinds": [group.name for group in library.by_kind()],
-        "years": sorted({f"{pick.date:%Y}" for pick in library.picks.values()}, reverse=True),
+        "years": sorted({f"{pick.paper.published:%Y}" for pick in library.picks.values()}, reverse=True),
         "venues": [group.name for group in library.by_venue()],
         "verdicts": [verdict for verdict in VERDICTS if verdict in verdicts],
         "tags": sorted(library.by_tag(), key=lambda group: -len(group.picks)),
@@ -64,7 +64,8 @@ def papers(studio: Studio) -> Iterator[File]:
     prolific = {group.slug for group in studio.library.by_author() if len(group.picks) > 1}
 
     def author_page(name: str) -> str:
-        return f"authors/{slug(name)}.md" if slug(name) in prolific else f"authors/index.md#{slug(name)}"
+        page = slug(studio.library.person(name))
+        return f"authors/{page}.md" if page in prolific else f"authors/index.md#{page}"
 
     for newer, pick, older in zip([None, *picks], picks, [*picks[1:], None], strict=False):
         path = paper_page(pick.paper.id)
@@ -168,7 +169,7 @@ SHELVES = {
     "kinds": Shelf("kinds", "Kinds of papers", "Methods, analyses, tools and the rest.", "Kind"),
     "authors": Shelf("authors", "Authors", "Everyone who wrote one of the picks.", "Author"),
     "venues": Shelf("venues", "Venues", "Where the picks were published, if anywhere beside arXiv.", "Venue"),
-    "months": Shelf("months", "Months", "The picks by month.", "Month"),
+    "months": Shelf("months", "Months", "The picks by the month in which they were picked.", "Picked in"),
 }
 
 
