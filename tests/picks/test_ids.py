@@ -56,6 +56,7 @@ FORUM = "posts/rZPiuFxESMxCDHe4B/sae-reconstruction-errors-are-empirically-patho
         ("https://papers.ssrn.com/papers.cfm?utm_source=x&abstract_id=12", "papers-ssrn-com-papers-cfm-abstract-id-12"),
         ("https://example.org", None),
         ("https://[x", None),
+        ("https://arxiv.org/abs/2412.11965", None),
         ("https://example.org/", None),
         ("https://www.lesswrong.com/tag/interpretability", None),
         ("https://192.168.0.1/a", None),

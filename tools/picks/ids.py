@@ -17,6 +17,7 @@ _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
 FIRST_YEAR = 91  # of arXiv: 9107 is 1991, 0704 is 2007
 LONGEST = 100
+ARXIV = "arxiv.org"  # whose papers have numbers
 
 SITES = {
     "aclanthology.org": "acl",
@@ -50,7 +51,7 @@ def is_paper_id(text: str) -> bool:
 
 
 def slug_of(address: str) -> str | None:
-    """The id of what is at an https address: the site's name, then the words of its path.
+    """The id of what is at an https address, but for arXiv's: the site's name, then the words of its path.
 
     The sites in `SITES` have a short name, every other one its host's. Of a post in a forum the words behind its id
     count, on OpenReview the id, on a site that is not known the query as well. At most a hundred characters, cut
@@ -69,7 +70,7 @@ def slug_of(address: str) -> str | None:
     while len("-".join(words)) > LONGEST:
         words.pop()
     slug = "-".join(words)
-    return slug if path.strip("/") and is_slug(slug) else None
+    return slug if path.strip("/") and host != ARXIV and is_slug(slug) else None
 
 
 def place_of(address: str) -> str:

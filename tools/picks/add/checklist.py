@@ -10,12 +10,14 @@ from picks.check.base import is_todo
 from picks.schema import keys, load_schema
 from reproductions.common.documents import Document, read_document
 
-WIDTH, INDENT = 79, 20
+WIDTH, INDENT = 79, 23
+NOT_EMPTY = "Then see whether it builds on others here (`builds_on`), and add its `links` and `threads`."
 
 
 def checklist(path: Path) -> list[str]:
     """A line or more for each TODO of an entry: its line and key, and what belongs there."""
-    return [line for number, key, what in _open(read_document(path)) for line in _item(number, key, what)]
+    listed = [line for number, key, what in _open(read_document(path)) for line in _item(number, key, what)]
+    return [*listed, *wrap(NOT_EMPTY, WIDTH)] if listed else []
 
 
 def _open(document: Document) -> Iterator[tuple[int, str, str]]:

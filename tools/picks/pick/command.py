@@ -52,7 +52,7 @@ def _parser() -> Parser:
 
 
 def _pick(root: Path, options: argparse.Namespace) -> int:
-    names = [slug_of(name) or paper_id(name) or name for name in options.ids]
+    names = [paper_id(name) or slug_of(name) or name for name in options.ids]
     missing = [given for given, name in zip(options.ids, names, strict=True) if not _entry(root, name).exists()]
     if missing:
         for line in _started(root, missing, options.bibtex):
