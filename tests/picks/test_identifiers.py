@@ -25,6 +25,14 @@ from picks.ids import is_paper_id
         "https://www.alphaxiv.org/abs/2412.11965",
         "10.48550/arXiv.2412.11965",
         "https://doi.org/10.48550/ARXIV.2412.11965",
+        "arXiv:2412.11965v2 [cs.CL]",
+        "arXiv:2412.11965 [q-bio.NC]",
+        "https://ar5iv.org/abs/2412.11965",
+        "https://ar5iv.labs.arxiv.org/html/2412.11965",
+        "https://www.alphaxiv.org/overview/2412.11965v2",
+        "hf.co/papers/2412.11965",
+        "papers/2412.11965.yml",
+        "/home/ada/daily-picks/papers/2412.11965.yml",
     ],
 )
 def test_all_of_these_are_one_paper(text: str) -> None:
@@ -47,7 +55,17 @@ def test_old_numbers_and_posts_have_the_names_of_their_files(text: str, name: st
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2412", "2412.119655", "2413.00001", "https://example.org/abs/2412.11965", "2412.11965/../x", "../2412.11965"],
+    [
+        "",
+        "2412",
+        "2412.119655",
+        "2413.00001",
+        "https://example.org/abs/2412.11965",
+        "2412.11965/../x",
+        "../2412.11965",
+        "papers/../2412.11965",
+        "2412.11965 [x y]",
+    ],
 )
 def test_nothing_else_is_a_paper(text: str) -> None:
     assert paper_id(text) is None

@@ -7,15 +7,17 @@ import re
 from picks.ids import is_paper_id, slug_of
 
 _BEFORE = re.compile(
-    r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html|format|src)/|(?:www\.)?alphaxiv\.org/abs/"
-    r"|(?:huggingface\.co|hf\.co)/papers/|(?:dx\.)?(?:doi\.org/)?10\.48550/arxiv\.|ar5iv\.org/abs/)|arxiv:\s*",
+    r"(?:https?://)?(?:(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html|format|src|ps)/"
+    r"|(?:www\.)?alphaxiv\.org/(?:abs|pdf|overview|html)/|(?:huggingface\.co|hf\.co)/papers/"
+    r"|(?:www\.)?(?:ar5iv\.(?:labs\.arxiv\.)?org|ar5iv\.org)/(?:abs|html|pdf)/"
+    r"|(?:dx\.)?(?:doi\.org/)?10\.48550/arxiv\.)|arxiv:\s*|(?:.*/)?papers/(?=[^/]+\.yml$)",
     re.IGNORECASE,
 )
 _PAGE = re.compile(
     r"https://(?:www\.)?(?:lesswrong\.com|alignmentforum\.org|forum\.effectivealtruism\.org|transformer-circuits\.pub"
     r"|distill\.pub)/"
 )
-_AFTER = re.compile(r"(?:v\d+)?(?:\.pdf)?/?(?:[?#].*)?", re.IGNORECASE)
+_AFTER = re.compile(r"(?:v\d+)?(?:\.pdf|\.yml)?/?(?:[?#].*|\s*\[[a-z-]+(?:\.[a-z-]+)?\])?", re.IGNORECASE)
 _NAME = re.compile(r"(?P<new>\d{4}\.\d{4,5})|(?P<archive>[a-z-]+)(?:\.[A-Za-z-]+)?/(?P<number>\d{7})")
 _DOI = re.compile(r"(?:(?:https?://)?(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/[^\s\"<>{}\\]+)", re.IGNORECASE)
 _ANTHOLOGY = re.compile(
@@ -34,7 +36,7 @@ def paper_id(text: str) -> str | None:
     if name and _AFTER.fullmatch(rest[name.end() :]):
         found = name["new"] or f"{name['archive']}-{name['number']}"
     else:
-        found = slug_of(text) or "" if _PAGE.match(text) else rest
+        found = slug_of(text) or "" if _PAGE.match(text) else rest.removesuffix(".yml")
     return found if is_paper_id(found) else None
 
 

@@ -48,7 +48,7 @@ def test_a_key_is_the_same_alone_and_in_company(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["bibtex", "2412.11966"], "there is no paper '2412.11966': did you mean 2412.11965?"),
+        (["bibtex", "2412.11966"], "2412.11966 is not among the papers here: did you mean 2412.11965?"),
         (["bibtex", "../x"], "there is no paper '../x'"),
         (["bibtex", "--tag", "circuit"], "there is no tag 'circuit': did you mean circuits?"),
         (["bibtx"], "invalid choice"),

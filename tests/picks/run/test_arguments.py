@@ -29,13 +29,34 @@ def test_every_spelling_of_an_id_is_the_same_text_and_keeps_its_zero(text: str) 
     assert parse([text]).paper == "2501.08310"
 
 
-def test_a_name_stays_as_it_is() -> None:
-    assert parse(["head_mapping"]).paper == "head_mapping"
+@pytest.mark.parametrize("text", ["head_mapping", "MAPS", "10.18653/v1/2025.acl-long.866", "../evil", "{out}"])
+def test_a_name_stays_as_it_is(text: str) -> None:
+    assert parse([text]).paper == text
+
+
+def test_words_are_one_paper_together_and_two_ids_are_two() -> None:
+    assert parse(["induction", "head"]).paper == "induction head"
+    with pytest.raises(SystemExit):
+        parse(["2501.08310", "2501.08311"])
 
 
 @pytest.mark.parametrize(
-    "text", ["../evil", "2501.8", "2501.083100", "https://example.org/abs/2501.08310", "a b", "", "{out}", "x" * 200]
+    ("text", "seeds"),
+    [
+        ("0-4", "0,1,2,3,4"),
+        ("3", "3"),
+        ("0,2", "0,2"),
+        ("0-1,7", "0,1,7"),
+        (" 1 - 2 ", "1,2"),
+        ("x", "x"),
+        ("-3", "-3"),
+    ],
 )
+def test_seeds_may_be_given_as_a_signature_prints_them(text: str, seeds: str) -> None:
+    assert parse(["x", f"--seeds={text}"]).parameters == {"seeds": seeds}
+
+
+@pytest.mark.parametrize("text", ["2501.8", "2501.083100", "..", "", "{}", "\x1b[31mx", "a\nb", "x" * 301])
 def test_anything_else_is_refused_in_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         parse([text])
@@ -76,7 +97,9 @@ def test_the_defaults() -> None:
         (["x", "--profile", "slow"], "invalid choice"),
         (["x", "--device", "tpu"], "invalid choice"),
         (["x", "--prof", "full"], "unrecognized"),
-        (["x", "y"], "unrecognized"),
+        (["2501.08310", "y"], "one paper at a time"),
+        (["x", "--seeds", "4-0"], "no range of at most 1000 seeds"),
+        (["x", "--seeds", "0-99999"], "no range of at most 1000 seeds"),
     ],
 )
 def test_faults_are_named(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def _refused(root: Path, *arguments: str) -> tuple[float, subprocess.CompletedPr
     ("arguments", "code", "says"),
     [
         (["--help"], 0, "exit codes"),
-        (["../evil"], 2, "neither an arXiv id"),
+        (["../evil"], 2, "there is no paper '../evil'"),
         (["2501.08319"], 2, "needs dice that are not published"),
         (["1706.03762"], 2, "not among the papers"),
         (["coin_flip"], 2, "did you mean coin_flips?"),

@@ -11,7 +11,7 @@ from reproductions.common.errors import UserError
 from tests.fixtures import house
 
 
-@pytest.mark.parametrize("text", ["2501.08310", "coin_flips"])
+@pytest.mark.parametrize("text", ["2501.08310", "coin_flips", "Coin-Flips", "COIN_FLIPS"])
 def test_a_paper_and_a_name_lead_to_the_same_folder(text: str, tmp_path: Path) -> None:
     found = find(house.build(tmp_path), text)
     assert (found.name, found.paper.id) == ("coin_flips", "2501.08310")
@@ -25,8 +25,7 @@ def test_a_paper_and_a_name_lead_to_the_same_folder(text: str, tmp_path: Path) -
         ("2501.18310", "did you mean 2501.08310?"),
         ("1706.03762", "is not among the papers here\n"),
         ("coin_flip", "did you mean coin_flips?"),
-        ("Coin-Flips", "did you mean coin_flips?"),
-        ("attention", "no reproduction attention\n"),
+        ("attention", "there is no paper 'attention'\n"),
     ],
 )
 def test_what_cannot_be_run_says_why_and_what_can(text: str, why: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from picks.exports import FORMATS, Citation, cite
-from picks.identifiers import paper_id
+from picks.lookup import find_paper
 from picks.papers import load_papers, load_tags
 from picks.parser import Parser
 from reproductions.common.errors import UserError
@@ -49,7 +49,7 @@ def _parser() -> Parser:
     description = "Print papers of the collection for another program; all of them, or those asked for."
     parser = Parser(PROGRAM, description, EXAMPLES)
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
-    parser.add_argument("ids", nargs="*", metavar="ID", help="id or arXiv address of a paper")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="id, address or DOI of a paper, or words of its title")
     parser.add_argument("--tag", metavar="TAG", help="only papers with this tag")
     return parser
 
@@ -58,17 +58,5 @@ def _chosen(root: Path, citations: Mapping[str, Citation], options: argparse.Nam
     """The citations asked for; those asked for by id come in that order."""
     if options.tag is not None and options.tag not in (tags := load_tags(root)):
         raise UserError(f"there is no tag {shown(options.tag)}{did_you_mean(options.tag, tags)}")
-    asked = [citations[_known(text, citations)] for text in options.ids] or list(citations.values())
+    asked = [citations[find_paper(root, text).id] for text in options.ids] or list(citations.values())
     return [citation for citation in asked if options.tag is None or options.tag in citation.paper.tags]
-
-
-def _known(text: str, citations: Mapping[str, Citation]) -> str:
-    found = _former(citations).get(paper_id(text) or "", paper_id(text))
-    if found is None or found not in citations:
-        raise UserError(f"there is no paper {shown(text)}{did_you_mean(text[:80], citations)}")
-    return found
-
-
-def _former(citations: Mapping[str, Citation]) -> dict[str, str]:
-    """The ids of today by those that papers had before."""
-    return {old: name for name, citation in citations.items() for old in citation.paper.former_ids}

@@ -11,18 +11,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from picks.identifiers import paper_id
 from picks.parser import Parser
 
 PROGRAM = "tools/repro"
+MOST_SEEDS = 1000
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 RESERVED = ("model", "device", "out", "profile")  # set by their own options, injected by the runner
 
-_ID = r"(?P<id>\d{4}\.\d{4,5})(?:v\d+)?"
-_ARXIV_ID = re.compile(rf"(?:arxiv:)?{_ID}", re.IGNORECASE)
-_ARXIV_URL = re.compile(
-    rf"(?:https?://)?(?:www\.|export\.)?arxiv\.org/(?:abs|pdf|html)/{_ID}(?:\.pdf)?/?(?:[?#].*)?", re.IGNORECASE
-)
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
+_MOST = 300  # characters of what a paper is called
+_NUMBER = re.compile(r"[\d.]+")
 
 DESCRIPTION = "Run a paper's reproduction on a small model; say claim by claim what was found."
 EXAMPLES = """\
@@ -31,6 +29,7 @@ examples:
   tools/repro 2412.11965
   tools/repro head_mapping --model smollm2-135m -p relations=country_capital
   tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
+  tools/repro circular features --seeds 0-4
   tools/repro verify reproductions/*/results/*.json
 
 A run that was interrupted, killed or out of time keeps what its expensive steps
@@ -47,8 +46,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line; a fault ends the process with one message and exit code 2.
 
     Returns:
-        paper (an arXiv id without version, or a name), model, parameters (text by name), profile, device, out, timeout,
-        json, record, list, run (the directory of an interrupted one).
+        paper (the id that a text says, or the text itself), model, parameters (text by name), profile, device, out,
+        timeout, json, record, list, run (the directory of an interrupted one).
     """
     if argv[:1] == ["verify"]:
         return _verify_parser().parse_args(argv[1:])
@@ -59,38 +58,40 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return options
     if options.list and options.paper:
         parser.error("--list shows every reproduction; leave out the id")
-    if not options.list and options.paper is None:
+    if not options.list and not options.paper:
         parser.error(f"which paper? Give an arXiv id or a reproduction's name; {PROGRAM} --list shows what there is")
+    options.paper = _called(parser, options.paper)
     options.parameters = _by_name(parser, options.parameters, options.seeds)
     options.profile, options.device = options.profile or "quick", options.device or "auto"
     return options
 
 
 def canonical(text: str) -> str:
-    """An arXiv id, address or reproduction's name as the repository spells it; ids stay text and lose their version.
+    """The id that an arXiv number or an address says, without its version; any other name as it stands.
 
     Raises:
-        argparse.ArgumentTypeError: it is none of these.
+        argparse.ArgumentTypeError: it can name no paper.
     """
     text = text.strip()
-    if match := _ARXIV_ID.fullmatch(text) or _ARXIV_URL.fullmatch(text):
-        return match["id"]
-    if _WORD.fullmatch(text):
-        return text
-    raise argparse.ArgumentTypeError(
-        f"'{text[:80]}' is neither an arXiv id (2412.11965), an arXiv address, nor a reproduction's name"
-    )
+    if found := paper_id(text):
+        return found
+    if _NUMBER.fullmatch(text) or not re.search(r"[^\W_]", text) or not text.isprintable() or len(text) > _MOST:
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is neither an arXiv id (2412.11965), an address, nor a reproduction's name"
+        )
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(PROGRAM, DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("paper", nargs="?", type=canonical, metavar="ID", help="arXiv id, arXiv address or name of a reproduction")
+    what = "arXiv id, address or DOI of a paper, name of a reproduction, or words of a title"
+    add("paper", nargs="*", type=canonical, metavar="ID", help=what)
     add("--list", action="store_true", help="what can be run, on what, how long it takes, what it found last")
     add("--model", metavar="NAME", help="the model to run on (default: the reproduction's first)")
     add("-p", dest="parameters", type=_assignment, action="append", default=[], metavar="KEY=VALUE")
     add("--profile", choices=("quick", "full"), help="set of parameters (default: quick)")
-    add("--seeds", metavar="0,1,2", help="short for -p seeds=0,1,2")
+    add("--seeds", type=_seeds, metavar="0,1,2", help="short for -p seeds=0,1,2; 0-4 are 0,1,2,3,4")
     add("--device", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     add("--out", type=Path, metavar="DIR", help="write the run here instead of in runs/")
     add("--continue", dest="run", type=Path, metavar="RUN", help="go on with an interrupted run; RUN is its directory")
@@ -132,6 +133,25 @@ def _assignment(text: str) -> tuple[str, str]:
     if name in RESERVED:
         raise argparse.ArgumentTypeError(f"{name} is not given with -p; use --{name}")
     return name, value
+
+
+def _called(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:
+    """One paper: an id alone, or words that belong together."""
+    if len(words) > 1 and any(paper_id(word) for word in words):
+        parser.error(f"one paper at a time, not {' and '.join(words)[:80]}; `tools/sweep` runs many")
+    return " ".join(words) or None
+
+
+def _seeds(text: str) -> str:
+    """Seeds with a comma between them; those between the ends of a range are counted up, as a signature has them."""
+    seeds: list[str] = []
+    for part in text.split(","):
+        ends = re.fullmatch(r"\s*(\d{1,9})\s*-\s*(\d{1,9})\s*", part)
+        first, last = (int(ends[1]), int(ends[2])) if ends else (0, -1)
+        if ends and not first <= last < first + MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"'{part[:40]}' is no range of at most {MOST_SEEDS} seeds, as in 0-4")
+        seeds += map(str, range(first, last + 1)) if ends else [part.strip()]
+    return ",".join(seeds)
 
 
 def _seconds(text: str) -> float:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from picks.files import load_yaml
-from picks.ids import is_paper_id
+from picks.lookup import find_paper
 from picks.papers import Paper, load_paper, paper_ids
 from reproductions.common.errors import UserError
-from reproductions.common.suggest import did_you_mean
 
 FILE = "reproduction.yml"
-ONE_DIGIT_OFF = 0.85  # of an id's ten characters; two ids share half of them by chance
 
 
 @dataclass(frozen=True)
@@ -50,32 +48,28 @@ def load_all(root: Path) -> list[Reproduction]:
 
 
 def find(root: Path, text: str) -> Reproduction:
-    """The reproduction of a paper's id, or of that name.
+    """The reproduction of that name, or of the paper that a text means.
 
     Raises:
         UserError: there is none; the message says why, or what is closest.
     """
-    return _by_paper(root, text) if is_paper_id(text) else _by_name(root, text)
+    if (name := text.lower().replace("-", "_")) in names(root):
+        return _by_name(root, name)
+    try:
+        return _of(root, find_paper(root, text))
+    except UserError as error:
+        raise UserError(f"{error}{_choices(root)}") from None
 
 
-def _by_paper(root: Path, paper_id: str) -> Reproduction:
-    known = paper_ids(root)
-    if paper_id not in known:
-        raise UserError(
-            f"{paper_id} is not among the papers here{did_you_mean(paper_id, known, ONE_DIGIT_OFF)}{_choices(root)}"
-        )
-    paper = load_paper(root, paper_id)
+def _of(root: Path, paper: Paper) -> Reproduction:
     if paper.reproduction is None:
-        raise UserError(f"{paper_id} ({paper.title}) has no reproduction: {paper.not_reproduced}{_choices(root)}")
+        raise UserError(f"{paper.id} ({paper.title}) has no reproduction: {paper.not_reproduced}")
     if paper.reproduction not in names(root):
-        raise UserError(f"papers/{paper_id}.yml names the reproduction {paper.reproduction}, which does not exist")
+        raise UserError(f"papers/{paper.id}.yml names the reproduction {paper.reproduction}, which does not exist")
     return _by_name(root, paper.reproduction)
 
 
 def _by_name(root: Path, name: str) -> Reproduction:
-    known = names(root)
-    if name not in known:
-        raise UserError(f"there is no reproduction {name}{did_you_mean(name, known)}{_choices(root)}")
     folder = root / "reproductions" / name
     paper_id = load_yaml(folder / FILE).get("paper")
     if paper_id not in paper_ids(root):

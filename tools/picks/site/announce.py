@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from picks import identifiers
-from picks.papers import Paper, load_paper, paper_ids
-from picks.run.reproductions import ONE_DIGIT_OFF
+from picks.lookup import find_paper
+from picks.papers import Paper
 from picks.site.formats import et_al, link_label, listed
 from picks.site.markup import https
 from reproductions.common.errors import UserError
-from reproductions.common.suggest import did_you_mean
 
 COLLECTION = "Interpretability & Analysis of LMs"
 LIMITS = {"X": 280, "Bluesky": 300, "Mastodon": 500}
@@ -23,14 +21,10 @@ def chosen(root: Path, names: Sequence[str]) -> list[Paper]:
     """The papers that were named, each once.
 
     Raises:
-        UserError: one of them is not here.
+        UserError: one of them is not here, or could be several.
     """
-    known = paper_ids(root)
-    ids = dict.fromkeys(identifiers.paper_id(name) or name for name in names)
-    for paper_id in ids:
-        if paper_id not in known:
-            raise UserError(f"{paper_id} is not among the papers here{did_you_mean(paper_id, known, ONE_DIGIT_OFF)}")
-    return [load_paper(root, paper_id) for paper_id in ids]
+    papers = [find_paper(root, name) for name in names]
+    return list({paper.id: paper for paper in papers}.values())
 
 
 def post(papers: Sequence[Paper]) -> str:
