@@ -16,7 +16,7 @@ Shapes: N texts of T positions, n tokens that count, d = d_model, L blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
@@ -29,6 +29,7 @@ from scipy.stats import rankdata, zscore
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from reproductions.common import blocks as common
 from reproductions.common.activations import norm_limit
 from reproductions.common.edits import unembed
 from reproductions.common.held_out import Excerpt
@@ -38,7 +39,7 @@ from reproductions.common.text import sequences
 
 Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, in units of the mean eigenvalue of X'X
-BATCH, LOGITS, CONTEXT = 8, 64, 8  # texts in a pass, tokens whose logits are held at once, tokens before losses count
+LOGITS, CONTEXT = 64, 8  # tokens whose logits are held at once, tokens before losses count
 CURVES = {
     "linearity_with_residual": "with the residual stream",
     "linearity_without_residual": "without it: what the block adds",
@@ -61,39 +62,15 @@ def first_tokens(model: Model, excerpts: Sequence[Excerpt], most: int = 1) -> Te
     return torch.cat([sequences(model, [excerpt.text])[:most] for excerpt in excerpts]).to(model.W_E.device)
 
 
-class Blocks:
-    """A model's blocks one by one, on any states [batch, T, d]; T is that of `tokens` [batch, T].
+class Blocks(common.Blocks):
+    """A model's blocks, some of which can be replaced.
 
     first: what each block leaves at position 0 [1, 1, d], which sees only itself and is alike in all texts.
     """
 
     def __init__(self, model: Model, tokens: Tensor) -> None:
-        self.model = model
-        self._calls: list[Any] = []  # what blocks are given: states, then masks and positions, which fit any batch
-        hooks = [
-            block.register_forward_pre_hook(lambda _, *given: self._calls.append(given), with_kwargs=True)
-            for block in model.blocks
-        ]
-        model.original_model.base_model(tokens[:1], use_cache=False)
-        for hook in hooks:
-            hook.remove()
+        super().__init__(model, tokens)
         self.first = [y[:, :1] for y in self.states(tokens[:1])][1:]
-
-    @torch.no_grad()
-    def run(self, block: int, x: Tensor) -> Tensor:
-        """The states after a block, for those before it."""
-        (args, kwargs), y = self._calls[block], torch.empty_like(x)
-        for rows, place in zip(x.split(BATCH), y.split(BATCH), strict=True):
-            found = self.model.blocks[block](rows, *args[1:], **kwargs)
-            place.copy_(found[0] if isinstance(found, tuple) else found)
-        return y
-
-    @torch.no_grad()
-    def states(self, tokens: Tensor) -> Iterator[Tensor]:
-        """The states before the first block, and after each."""
-        yield (x := self.model(tokens, stop_at_layer=0))
-        for block in range(len(self._calls)):
-            yield (x := self.run(block, x))
 
     @torch.no_grad()
     def losses(self, tokens: Tensor, x: Tensor, start: int, updates: Mapping[int, Update]) -> Tensor:
@@ -101,7 +78,7 @@ class Blocks:
 
         Updates take the place of some blocks' own, at every position but the first.
         """
-        for block in range(start, len(self._calls)):
+        for block in range(start, len(self)):
             if block in updates:
                 rest = x[:, 1:] + updates[block](x[:, 1:])
                 x = torch.cat([self.first[block].expand(len(x), -1, -1), rest], dim=1)
@@ -116,7 +93,7 @@ class Blocks:
         """What is added to the losses where updates replace the blocks' own, for each variant: [variants, N]."""
         before = list(self.states(tokens))
         found = [self.losses(tokens, before[min(updates)], min(updates), updates) for updates in variants]
-        return torch.stack(found) - self.losses(tokens, before[-1], len(self._calls), {})
+        return torch.stack(found) - self.losses(tokens, before[-1], len(self), {})
 
 
 @dataclass(frozen=True)

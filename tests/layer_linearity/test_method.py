@@ -140,7 +140,7 @@ def test_logits_in_parts_are_the_same(monkeypatch, tokens):
     model = tiny_llama()
     whole = Blocks(model, tokens).costs(tokens, [{1: torch.zeros_like}])
     monkeypatch.setattr(method, "LOGITS", 7)
-    monkeypatch.setattr(method, "BATCH", 3)
+    monkeypatch.setattr("reproductions.common.blocks.BATCH", 3)
     torch.testing.assert_close(Blocks(model, tokens).costs(tokens, [{1: torch.zeros_like}]), whole)
 
 
