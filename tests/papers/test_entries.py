@@ -54,14 +54,18 @@ def test_a_copy_of_the_template_has_only_todos(tmp_path: Path) -> None:
     copy.write_bytes(TEMPLATE.read_bytes())
     told = check(tmp_path, [copy])
     assert {fault.rule for fault in told} == {"todo"}
-    assert len(told) == TEMPLATE.read_text(encoding="utf8").count(" TODO\n") + 2  # one in quotes, one in brackets
+    assert len(told) == TEMPLATE.read_text(encoding="utf8").count(" TODO\n") + 5  # two in quotes, three in brackets
 
 
 def test_the_template_filled_in_has_none(tmp_path: Path) -> None:
     filled = {
-        "title: TODO": "title: Heads that Count", "  - TODO": "  - Ada Example", '"TODO"': '"2025-01-14"',
-        "  TODO": "  " + "Plain words about a plain paper. " * 8, "why: TODO": "why: It counts.",
-        "[TODO]": "[arithmetic, circuits]", "kind: TODO": "kind: method", "category: TODO": "category: cs.CL",
+        "title: TODO": "title: Heads that Count", "  - TODO": "  - Ada Example", "why: TODO": "why: It counts.",
+        'published: "TODO"': 'published: "2025-01-14"', 'picked: "TODO"': 'picked: "2025-01-20"',
+        "  TODO\n": "  " + "Plain words about a plain paper. " * 8 + "\n",
+        "finding: TODO": "finding: Nine of ten are right (Table 1).",
+        "tags: [TODO]": "tags: [arithmetic, circuits]", "kind: TODO": "kind: method",
+        "category: TODO": "category: cs.CL", "version: TODO": "version: arXiv v1",
+        "models: [TODO]": "models: [GPT-2 small]", "data: [TODO]": "data: []",
         "not_reproduced: TODO": "not_reproduced: planned",
     }  # fmt: skip
     text = TEMPLATE.read_text(encoding="utf8")
