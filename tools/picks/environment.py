@@ -15,6 +15,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "stamp"
 MODULES = {
     "repro": "picks.run",
+    "sweep": "picks.sweep",
     "check": "picks.check",
     "new": "picks.new",
     "add": "picks.add",

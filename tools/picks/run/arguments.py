@@ -89,13 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     add("paper", nargs="*", type=canonical, metavar="ID", help=what)
     add("--list", action="store_true", help="what can be run, on what, how long it takes, what it found last")
     add("--model", metavar="NAME", help="the model to run on (default: the reproduction's first)")
-    add("-p", dest="parameters", type=_assignment, action="append", default=[], metavar="KEY=VALUE")
+    add("-p", dest="parameters", type=assignment, action="append", default=[], metavar="KEY=VALUE")
     add("--profile", choices=("quick", "full"), help="set of parameters (default: quick)")
     add("--seeds", type=_seeds, metavar="0,1,2", help="short for -p seeds=0,1,2; 0-4 are 0,1,2,3,4")
     add("--device", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     add("--out", type=Path, metavar="DIR", help="write the run here instead of in runs/")
     add("--continue", dest="run", type=Path, metavar="RUN", help="go on with an interrupted run; RUN is its directory")
-    add("--timeout", type=_seconds, metavar="S", help="end the run after so many seconds, whatever it is doing")
+    add("--timeout", type=seconds, metavar="S", help="end the run after so many seconds, whatever it is doing")
     add("--json", action="store_true", help="print the run's record on stdout, and nothing else")
     add("--record", action="store_true", help="keep this run's results and figures in the reproduction's results/")
     return parser
@@ -124,7 +124,12 @@ def _refuse_beside_continue(parser: argparse.ArgumentParser, options: argparse.N
             )
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def assignment(text: str) -> tuple[str, str]:
+    """`KEY=VALUE` of `-p`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or names what another option gives.
+    """
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"'{text[:80]}' is not KEY=VALUE")
@@ -154,7 +159,12 @@ def _seeds(text: str) -> str:
     return ",".join(seeds)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A time of at least something.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
     if not re.fullmatch(r"\d{1,7}(\.\d+)?", text) or float(text) <= 0:
         raise argparse.ArgumentTypeError(f"'{text[:80]}' is not a number of seconds above 0")
     return float(text)

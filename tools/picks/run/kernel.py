@@ -14,13 +14,14 @@ import signal
 
 def main() -> None:
     """Tie ourselves to the runner, then be a kernel."""
-    _leave_guard()
+    leave_guard()
     from ipykernel.kernelapp import IPKernelApp  # the guard must be forked from a bare process
 
     IPKernelApp.launch_instance()
 
 
-def _leave_guard() -> None:
+def leave_guard() -> None:
+    """Fork what kills our process group once standard input ends; ours is an empty one from then on."""
     if os.fork() == 0:
         for harmless in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the group is sent these to stop a cell
             signal.signal(harmless, signal.SIG_IGN)

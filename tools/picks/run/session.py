@@ -94,24 +94,32 @@ def _folder(plan: Plan, out: Path | None) -> Path:
 
 def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespace) -> int:
     """Show what was found, against what was recorded; record it if asked."""
-    changes = _changes(plan, found)
+    changes = changes_since(plan, found)
     if options.json:
         print(dump_json(found))
     else:
         report.show_verdicts(Console(), plan, found, folder, changes)
     if options.record:
-        _record(plan, found, folder)
+        keep(plan, found, folder)
     return FELL if not isinstance(changes, str) and any(change.fell for change in changes) else 0
 
 
-def _record(plan: Plan, found: dict[str, Any], folder: Path) -> None:
+def keep(plan: Plan, found: dict[str, Any], folder: Path) -> None:
     """Keep a run in place of the former record; one that finds the former's numbers again vouches for the full profile.
+
+    It vouches first: killed in between, the same done again ends alike.
+    """
+    _vouch(plan, found)
+    kept = record.keep(found, folder, plan.reproduction.results)
+    print(f"recorded: {', '.join(report.shown_path(path) for path in kept)}", file=sys.stderr)
+
+
+def _vouch(plan: Plan, found: Mapping[str, Any]) -> None:
+    """Carry a stale full record over to today's code if a quick run finds what the former quick run found.
 
     The verdicts of a quick run may have changed by a new wording or rule: those of the full record are judged apart.
     """
     former = _former(plan, plan.profile)
-    kept = record.keep(found, folder, plan.reproduction.results)
-    print(f"recorded: {', '.join(report.shown_path(path) for path in kept)}", file=sys.stderr)
     full = _former(plan, FULL) if plan.profile != FULL else None
     if former is None or full is None or not staleness.why_stale(plan.reproduction, full):
         return
@@ -134,7 +142,7 @@ def _former(plan: Plan, profile: str) -> dict[str, Any] | None:
         return None
 
 
-def _changes(plan: Plan, found: Mapping[str, Any]) -> list[record.Change] | str:
+def changes_since(plan: Plan, found: Mapping[str, Any]) -> list[record.Change] | str:
     """What has changed since the record; in words, why it cannot be told."""
     try:
         former = record.recorded(plan.reproduction, plan.model.name, plan.profile)
