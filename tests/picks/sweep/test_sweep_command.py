@@ -1,4 +1,4 @@
-"""`tools/sweep` from outside, on a house that tosses coins: what it runs, what it skips, and what kills leave behind."""
+"""`tools/sweep` from outside, on a house that tosses coins: what it runs, what it skips, what kills leave behind."""
 
 from __future__ import annotations
 

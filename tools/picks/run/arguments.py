@@ -31,6 +31,7 @@ examples:
   tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
   tools/repro circular features --seeds 0-4
   tools/repro verify reproductions/*/results/*.json
+  tools/repro diff RUN reproductions/head_mapping/results/smollm2-135m.quick.json
 
 A run that was interrupted, killed or out of time keeps what its expensive steps
 found; --continue RUN takes it up again, with what it was started with.
@@ -51,6 +52,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     if argv[:1] == ["verify"]:
         return _verify_parser().parse_args(argv[1:])
+    if argv[:1] == ["diff"]:
+        return _diff_parser().parse_args(argv[1:])
     parser = _parser()
     options = parser.parse_args(argv)
     if options.run is not None:
@@ -111,6 +114,17 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "verify", nargs="+", type=Path, metavar="RECORD", help="results.json of a run, or a kept record"
     )
+    return parser
+
+
+def _diff_parser() -> argparse.ArgumentParser:
+    what = "Hold two runs against each other: what was asked, where it ran, numbers (B less A) and verdicts."
+    parser = Parser(
+        f"{PROGRAM} diff", what, "exit codes: 0 the same numbers and verdicts; 1 others; 2 no two such runs"
+    )
+    run = "directory of a complete run, its results.json, or a kept record"
+    parser.add_argument("diff", nargs=2, type=Path, metavar="RUN", help=run)
+    parser.add_argument("--json", action="store_true", help="print what differs as JSON")
     return parser
 
 

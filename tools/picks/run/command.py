@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
             from picks.run.verify import judge_again, verify
 
             return judge_again(root, options.verify) if options.judge_again else verify(options.verify)
+        if "diff" in options:
+            from picks.run.diff import diff
+
+            return diff(*options.diff, as_json=options.json)
         if options.list:
             from picks.run.listing import show_list
 
