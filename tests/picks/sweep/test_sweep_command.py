@@ -3,117 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from picks.sweep.command import main
 from tests.fixtures import house
+from tests.fixtures.sweeps import Sweeps, left_of, until
 
 RESULTS = Path("reproductions") / house.NAME / "results"
 QUICK = "smollm2-135m.quick.json"
-
-# `python -m picks.sweep.child` with every model in the cache
-CHILD = """
-import sys
-from picks.run import runner
-runner.fetch_model = lambda _: None
-from picks.sweep.child import main
-sys.exit(main(sys.argv[1:]))
-"""
-DRIVER = f"""
-import pathlib, sys
-from picks.sweep import command, points, pool
-command.CHILD = ("-c", {CHILD!r})
-pool.cores = command.cores = lambda: 2
-sys.exit(command.main(sys.argv[2:], pathlib.Path(sys.argv[1])))
-"""
-COUNTS = """\
-from pathlib import Path
-
-with Path({count!r}).open("a") as file:
-    file.write(f"{{model}} {{profile}} {{n_tosses}}\\n")
-"""
-WAITS = """\
-import time
-
-while not Path({go!r}).exists():
-    time.sleep(0.05)
-"""
-
-
-class Sweeps:
-    """A house whose notebook counts how often it ran, and waits for `go` before it reports."""
-
-    def __init__(self, folder: Path) -> None:
-        self.count, self.go = folder / "count", folder / "go"
-        code = COUNTS.format(count=str(self.count)), WAITS.format(go=str(self.go)), house.TOSS, house.REPORT
-        self.root = house.build(folder, *code)
-        self.go.touch()
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(house.CODE), str(house.CODE / "tools")])}
-        command = [sys.executable, "-c", DRIVER, str(self.root), *arguments]
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=environment, **pipes)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        stdout, stderr = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-
-    @property
-    def ran(self) -> list[str]:
-        """What was begun, in words, sorted."""
-        return sorted(self.count.read_text().splitlines()) if self.count.exists() else []
-
-    @property
-    def complete(self) -> list[Path]:
-        return sorted(self.root.glob("runs/sweeps/*/*/*/*/results.json"))
-
-    def commit(self) -> None:
-        (self.root / ".gitignore").write_text("runs/\n")
-        for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-            identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-            subprocess.run(["git", "-C", str(self.root), *identity, *arguments], check=False, capture_output=True)
-
-    def rewrite(self, old: str, new: str) -> None:
-        path = house.notebook_path(self.root)
-        path.write_text(path.read_text().replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1]))
 
 
 @pytest.fixture
 def sweeps(tmp_path: Path) -> Sweeps:
     return Sweeps(tmp_path)
-
-
-def _until(true: Callable[[], Any]) -> Any:
-    until = time.monotonic() + 60
-    while not (found := true()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return found
-
-
-def _left_of(root: Path) -> list[psutil.Process]:
-    """Processes that still run something of a house."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(str(root) in part for part in process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def test_a_dry_run_says_what_would_run_and_why_and_starts_nothing(sweeps: Sweeps) -> None:
@@ -148,13 +56,13 @@ def test_stale_records_are_brought_up_to_date_by_one_command_that_survives_two_k
     sweeps.go.unlink()
 
     driver = sweeps.start("--stale", "--record")
-    _until(lambda: len(sweeps.ran) == 4)
+    until(lambda: len(sweeps.ran) == 4)
     worker, *_ = [found for found in psutil.Process(driver.pid).children() if "coin_flips" in found.cmdline()]
     worker.kill()
-    _until(lambda: len(sweeps.ran) == 5)  # tried once more
+    until(lambda: len(sweeps.ran) == 5)  # tried once more
     driver.kill()
     driver.communicate()
-    _until(lambda: not _left_of(sweeps.root))
+    until(lambda: not left_of(sweeps.root))
     assert len(sweeps.complete) == 2
 
     sweeps.go.touch()
@@ -200,18 +108,18 @@ def test_a_killed_kernel_is_tried_once_more_and_a_failure_is_not(tmp_path: Path)
 def test_an_interrupted_sweep_ends_its_runs_and_says_how_to_go_on(sweeps: Sweeps) -> None:
     sweeps.go.unlink()
     driver = sweeps.start("--all")
-    _until(lambda: len(sweeps.ran) == 2)
+    until(lambda: len(sweeps.ran) == 2)
     driver.send_signal(signal.SIGINT)
     _, stderr = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "--resume goes on" in stderr
-    assert not _left_of(sweeps.root)
+    assert not left_of(sweeps.root)
 
 
 def test_a_second_driver_of_the_same_sweep_is_refused(sweeps: Sweeps) -> None:
     sweeps.go.unlink()
     driver = sweeps.start("--all")
-    _until(lambda: len(sweeps.ran) == 2)
+    until(lambda: len(sweeps.ran) == 2)
     assert "has not ended" in sweeps.run("--all").stderr
     sweeps.go.touch()
     driver.communicate(timeout=60)

@@ -17,6 +17,7 @@ from picks.sweep.board import Board, duration
 from picks.sweep.outcome import FAILED, KILLED, RUNS, WAITS, Outcome, outcome
 from picks.sweep.points import Point
 
+CODE = Path(__file__).resolve().parents[3]
 TICK = 0.2  # seconds between looks at what runs
 PATIENCE = 600  # seconds for which a run waits for memory that other programs hold
 TIDILY = 10  # seconds for which runs that are asked to end may write down where they are
@@ -148,14 +149,15 @@ class Pool:
 
 
 def tied(command: Sequence[str], output: object, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a command that does not outlive us, in a process group of its own."""
+    """Start a command that does not outlive us, in a process group of its own; this code is what it finds."""
+    path = os.pathsep.join(map(str, [CODE, CODE / "tools"]))
     leash = [sys.executable, "-P", "-m", "picks.sweep.leash", *command]
     return subprocess.Popen(
         leash,
         stdin=subprocess.PIPE,
         stdout=output,  # type: ignore[call-overload]
         stderr=subprocess.STDOUT,
-        env=os.environ | environment,
+        env=os.environ | environment | {"PYTHONPATH": path},
         start_new_session=True,
     )
 
