@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from picks.run import runner
+from picks.run import runner, session
 from picks.run.command import main
 from reproductions.common.files import write_json
 from tests.fixtures import house
@@ -298,3 +298,19 @@ def test_a_quick_run_does_not_vouch_for_other_parameters(root: Path, capsys: pyt
 def test_an_empty_house_lists_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"], tmp_path) == 0
     assert "nothing to run yet" in capsys.readouterr().out
+
+
+def test_killed_between_vouching_and_keeping_the_same_done_again_vouches_as_well(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _commit(root)
+    for profile in ("quick", "full"):
+        assert main(["coin_flips", "--record", "--profile", profile], root) == 0
+    _rewrite_notebook(root, "< bias", "<= bias")
+    write = session.write_json
+    with monkeypatch.context() as patch:  # as if killed before it is written
+        patch.setattr(session, "write_json", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        assert main(["coin_flips", "--record"], root) == 2
+    assert session.write_json is write
+    assert main(["coin_flips", "--record"], root) == 0
+    assert not any(run["stale"] for run in _listed(root, capsys).values())
