@@ -31,7 +31,7 @@ examples:
   tools/repro https://arxiv.org/abs/2412.11965 --profile full --json
   tools/repro circular features --seeds 0-4
   tools/repro verify reproductions/*/results/*.json
-  tools/repro diff RUN reproductions/head_mapping/results/smollm2-135m.quick.json
+  tools/repro diff RUN RUN     # two runs, or a run and a record, side by side
 
 A run that was interrupted, killed or out of time keeps what its expensive steps
 found; --continue RUN takes it up again, with what it was started with.

@@ -13,19 +13,19 @@ PROGRAM = "tools/sweep"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 PROFILES = ("quick", "full")
 
-DESCRIPTION = "Run many reproductions, as many at once as the machine holds; go on where it was stopped."
+DESCRIPTION = "Run many reproductions, as many at once as fit; go on where it was stopped."
 EXAMPLES = """\
 examples:
-  tools/sweep --stale --dry-run                 # what would run, and why
-  tools/sweep --stale --record                  # bring the quick records up to date
+  tools/sweep --stale --dry-run        # what would run, and why
+  tools/sweep --stale --record         # bring the quick records up to date
   tools/sweep --changed-since main --model smollm2-135m
   tools/sweep head_mapping --seeds 0 --seeds 1 -p pairs=40 -p pairs=80
-  tools/sweep --resume                          # only what the last sweep lacks
+  tools/sweep --resume                 # only what the last sweep lacks
   tools/sweep --all --profile full --cluster slurm
 
 An option that is given several times is varied: every combination is a run.
-Which of the runs is complete, the folders in runs/sweeps/ tell; the same command
-again does only what is missing.
+What is complete, the folders in runs/sweeps/ tell: the same command again does
+only what is missing.
 
 exit codes: 0 all complete; 2 bad input; 3 a verdict fell below its record;
 4 a run failed; 130 interrupted
