@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", metavar="NAME", help="the model to run on (default: the reproduction's first)")
     add("-p", dest="parameters", type=assignment, action="append", default=[], metavar="KEY=VALUE")
     add("--profile", choices=("quick", "full"), help="set of parameters (default: quick)")
-    add("--seeds", type=_seeds, metavar="0,1,2", help="short for -p seeds=0,1,2; 0-4 are 0,1,2,3,4")
+    add("--seeds", type=seeds_of, metavar="0,1,2", help="short for -p seeds=0,1,2; 0-4 are 0,1,2,3,4")
     add("--device", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     add("--out", type=Path, metavar="DIR", help="write the run here instead of in runs/")
     add("--continue", dest="run", type=Path, metavar="RUN", help="go on with an interrupted run; RUN is its directory")
@@ -161,7 +161,7 @@ def _called(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None
     return " ".join(words) or None
 
 
-def _seeds(text: str) -> str:
+def seeds_of(text: str) -> str:
     """Seeds with a comma between them; those between the ends of a range are counted up, as a signature has them."""
     seeds: list[str] = []
     for part in text.split(","):

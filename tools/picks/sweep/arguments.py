@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from picks.parser import Parser
-from picks.run.arguments import assignment, canonical, seconds
+from picks.run.arguments import assignment, canonical, seconds, seeds_of
 
 PROGRAM = "tools/sweep"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", dest="models", action="append", default=[], metavar="NAME", help="(default: each that is declared)")
     add("--profile", dest="profiles", choices=PROFILES, action="append", default=[], help="(default: quick)")
     add("-p", dest="parameters", type=assignment, action="append", default=[], metavar="KEY=VALUE")
-    add("--seeds", dest="parameters", type=lambda text: ("seeds", text), action="append", metavar="0,1,2")
+    add("--seeds", dest="parameters", type=lambda text: ("seeds", seeds_of(text)), action="append", metavar="0,1,2")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
     add("--timeout", type=seconds, metavar="S", help="end each run after so many seconds")
     add("--dry-run", action="store_true", help="say what would run and why, and start nothing")
