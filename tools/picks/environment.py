@@ -42,20 +42,13 @@ def ready() -> bool:
 
 def prepare(command: str, arguments: list[str]) -> None:
     """Make the environment, once the command line is known to be worth it."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    if command == "repro":
-        from picks.run.arguments import parse
+    sys.path += [str(ROOT / "tools"), str(ROOT)]
+    from picks.installation import ensure
+    from picks.installation.refusals import refuse
 
-        parse(arguments)
-    from picks.installation import InstallationError, ensure
-
-    try:
-        ensure()
-    except InstallationError as error:
-        sys.exit(f"tools/{command}: cannot make .venv: {error}")
-    except KeyboardInterrupt:
-        print(f"\ntools/{command}: interrupted; the next start goes on making .venv.", file=sys.stderr)
-        sys.exit(130)
+    refuse(command, arguments)
+    if code := ensure(command):
+        sys.exit(code)
 
 
 def main(command: str, arguments: list[str]) -> None:
