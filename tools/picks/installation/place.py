@@ -19,7 +19,7 @@ GUARD = ROOT / ".venv.lock"
 LOG = ROOT / ".venv.log"
 MARK = VENV / "made-by-daily-picks"  # written first, when the stamp is still far
 TEMPORARY = VENV / "tmp"
-LEAST_ROOM = 2_500_000_000  # bytes that the smallest build of PyTorch and all others take
+LEAST_ROOM = 3_000_000_000  # bytes that the smallest build of PyTorch and all others take
 
 
 @contextmanager

@@ -18,13 +18,14 @@ from urllib.parse import unquote
 from picks.installation.saying import say
 
 COLUMNS = 79
-BAR = 20
+BAR = 16
+LARGE = 10e6  # bytes of a file whose coming is shown
 EVERY = 10  # seconds between two lines where there is no terminal
 FETCHING, INSTALLING, TRYING = "1/3 fetching", "2/3 installing", "3/3 trying it"
 UNITS = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 _IGNORED = re.compile(r"Ignoring \S+: markers ")
-_LOOKED_UP = re.compile(r"(?:Collecting|Requirement already satisfied:) (?P<name>[\w.-]+)")
+_LOOKED_UP = re.compile(r"(?:Collecting|Processing|Requirement already satisfied:) ")
 _DOWNLOADING = re.compile(r" *Downloading (?:\S*/)?(?P<file>\S+\.(?:whl|gz|zip)) \((?P<size>[\d.]+) (?P<unit>\w+)\)")
 _INSTALLING = re.compile(r"Installing collected packages: (?P<names>.+)")
 
@@ -73,8 +74,10 @@ class Progress:
         if self.step == INSTALLING:
             return f"{size(max(0, self.free - shutil.disk_usage(self.packages).free))} written"
         here = self._here()
-        part = f" ({self.coming.partition('-')[0]}: {size(here)} of {size(self.coming_size)})"
-        return f"{size(self.fetched + here)} fetched{part if here < self.coming_size else ''}"
+        name = self.coming.partition("-")[0]
+        shown = self.coming_size >= LARGE and here < self.coming_size
+        part = f", {name} {here / 1e6:.0f} of {size(self.coming_size)}" if shown else ""
+        return f"{size(self.fetched + here)}{part}"
 
     def _installed(self) -> int:
         """Packages whose description, which comes last, was written since installing began."""
@@ -116,7 +119,7 @@ class Teller:
         now = self.progress
         full = BAR * now.done // max(now.total, 1)
         bar = f"[{'#' * full}{' ' * (BAR - full)}]"
-        return f"{now.step} {bar} {now.done} of {now.total}, {now.sizes}, {self.clock() - self.started:.0f} s"
+        return f"{now.step} {bar} {now.done} of {now.total}, {self.clock() - self.started:.0f} s, {now.sizes}"
 
     def _line(self) -> str:
         now = self.progress

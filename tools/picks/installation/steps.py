@@ -53,6 +53,7 @@ def _make(programs: Programs) -> None:
         _create(programs)
     _install(programs)
     write(STAMP, stamp)
+    LOG.unlink(missing_ok=True)
     say(f"The environment is ready, after {time.monotonic() - started:.0f} s; later starts go without this.")
 
 
@@ -112,22 +113,23 @@ def _install_packages(programs: Programs, packages: Path) -> None:
         _check(programs.run(*pip.CALL, "install", *options, environ=environ, hear=teller.hear))
         _check(programs.run(*pip.CALL, "check", environ=environ, hear=teller.hear))
         teller.progress.step = TRYING
-        _try(programs, teller)
+        _try(programs, environ, teller)
     finally:
         teller.end()
 
 
-def _try(programs: Programs, teller: Teller) -> None:
+def _try(programs: Programs, environ: dict[str, str], teller: Teller) -> None:
     """Import what is needed, as a command would."""
-    needed = [NEEDED[name] for name in _pinned() if name in NEEDED]
-    done = programs.run(str(PYTHON), "-I", "-c", f"import {', '.join(['sys', *needed])}", hear=teller.hear)
+    needed = [module for name, module in NEEDED.items() if name in _pinned()]
+    code = f"import {', '.join(['sys', *needed])}"
+    done = programs.run(str(PYTHON), "-I", "-c", code, environ=environ, hear=teller.hear)
     if done.code:
         raise InstallationError(f"what was installed cannot be imported: {_last_line(done)}; mend that and start again")
 
 
 def _pinned() -> list[str]:
-    """The names of the lock's packages, each once."""
-    return list(dict.fromkeys(name.decode().lower() for name in _PINNED.findall(LOCK.read_bytes())))
+    """The names of the lock's packages; one that depends on the Python comes twice."""
+    return [name.decode().lower() for name in _PINNED.findall(LOCK.read_bytes())]
 
 
 def _last_line(done: Done) -> str:
