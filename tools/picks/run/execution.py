@@ -7,15 +7,16 @@ kill leaves half a file. It also formats paths with the parameters; it is given 
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
+import shutil
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nbformat
 import papermill
@@ -24,14 +25,19 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from picks.places import WRONG, PlaceError, place_error, told_number
 from picks.run.deadline import Deadline, Limits
-from picks.run.launch import Kernel, kernel_environment, leash, socket_folder
-from picks.run.outputs import CappedText, admit, cap_error, size
+from picks.run.kernel_log import KernelLog
+from picks.run.launch import Kernel, Leash, kernel_environment, socket_folder
+from picks.run.outputs import SHOWN, CappedText, admit, cap_error, size
 from picks.run.progress import PlainProgress
 from picks.run.state import COMPLETE, ERROR, KILLED, TIMEOUT, Ending, RunState
+from picks.run.temporary import temporary_folder
 from reproductions.common.files import write_text
 
 ENGINE = "picks"
+ELSEWHERE = "run it elsewhere: --out for what it keeps, TMPDIR for temporary files"
+DISKS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # what no notebook can help
 KERNEL_START = 120  # seconds; a busy machine is slow, a broken kernel is noticed at once by its death
 
 
@@ -109,7 +115,7 @@ class Client(PapermillNotebookClient):
         kind, content = msg["msg_type"], msg["content"]
         if kind.startswith("comm"):
             return None
-        if kind in {"display_data", "execute_result", "update_display_data"}:
+        if kind in SHOWN:
             shown = 0 if kind == "update_display_data" else len(cell.outputs)
             admitted = admit(content, self._displayed(), shown)
             if admitted is None:
@@ -129,7 +135,7 @@ class Client(PapermillNotebookClient):
         if self.clear_before_next_output or not any(out is other for other in outs):  # the first, or the first anew
             text, out = CappedText(), super().output(outs, msg, display_id, cell_index)
             self.printed[key] = (text, out)
-        text.add(content["text"])
+        text.add(content["text"], content.get("cut", 0))
         out["text"] = str(text)
         return out
 
@@ -186,22 +192,29 @@ def execute(
         notebook: which.
         parameters: what its `parameters` cell is followed by.
         folder: the run directory; takes `notebook.ipynb` and, if anything is printed past the notebook, `kernel.log`.
+            Temporary files go elsewhere, and are gone at the end.
         root: the project, on whose modules the notebook calls.
         state: kept up to date.
         progress: told of every cell, and when the deadline has passed.
         limits: the time it has.
     """
-    with socket_folder() as sockets, leash() as stdin, _log(folder / "kernel.log") as log:
-        kernel = Kernel(sockets)
-        environment = kernel_environment(os.environ, root, sockets)
-        start = {"env": environment, "cwd": str(root), "stdin": stdin, "stdout": log, "stderr": log}
+    with (
+        temporary_folder() as temporary,
+        socket_folder() as sockets,
+        KernelLog(folder / "kernel.log") as log,
+        Leash() as leash,
+    ):
+        kernel = Kernel(sockets, leash)
+        environment = kernel_environment(os.environ, root, sockets, temporary)
+        start = {"env": environment, "cwd": str(root), "stdin": leash.kernels_end}
+        start |= {"stdout": log.kernels_end, "stderr": log.kernels_end}
         execution = Execution(folder / "notebook.ipynb", state, progress, kernel, start, limits)
         deadline = Deadline(limits, kernel, state, progress)
         try:
             with progress, deadline.watching():
                 _papermill(notebook, parameters, execution)
         except PapermillExecutionError as error:
-            return Ending(ERROR, 4, _exception_line(error.ename, error.evalue))
+            return _raised(error, folder, temporary)
         except KeyboardInterrupt:
             return Ending(KILLED, 130, "interrupted")
         except RuntimeError as error:  # a DeadKernelError too
@@ -211,9 +224,9 @@ def execute(
                 return _death(kernel.died_of)
             if state.begun:
                 raise
-            return _stillbirth(error, Path(log.name))
+            return _stillbirth(error, log)
         finally:
-            kernel.kill()
+            kernel.end()
     return Ending(COMPLETE, 0) if state.failed is None else Ending(ERROR, 4, "SystemExit: the cell ended the notebook")
 
 
@@ -234,13 +247,15 @@ def _papermill(notebook: Path, parameters: Mapping[str, Any], execution: Executi
         raise
 
 
-@contextmanager
-def _log(path: Path) -> Iterator[IO[bytes]]:
-    """Where the kernel writes past the notebook; removed if it says nothing."""
-    with path.open("wb") as log:
-        yield log
-    if not path.stat().st_size:
-        path.unlink()
+def _raised(error: PapermillExecutionError, folder: Path, temporary: Path) -> Ending:
+    """The notebook's own exception; one that a disk is the cause of is not the notebook's fault."""
+    line = _exception_line(error.ename, error.evalue)
+    number = told_number(error.evalue)
+    if number not in DISKS:
+        return Ending(ERROR, 4, line)
+    place = min((folder, temporary), key=lambda path: shutil.disk_usage(path).free)
+    why = place_error(OSError(number, WRONG[number]), place, ELSEWHERE)
+    return Ending(ERROR, PlaceError.exit_code, f"{line}; {why}")
 
 
 def _exception_line(name: str, value: str) -> str:
@@ -255,6 +270,6 @@ def _death(status: int | None) -> Ending:
     return Ending(KILLED, 138, f"the kernel died ({how}), taking the notebook with it")
 
 
-def _stillbirth(error: RuntimeError, log: Path) -> Ending:
-    last_words = log.read_text(encoding="utf8", errors="replace").strip().splitlines()[-1:]
-    return Ending(KILLED, 138, f"the kernel did not start: {''.join(last_words) or error}")
+def _stillbirth(error: RuntimeError, log: KernelLog) -> Ending:
+    log.close()
+    return Ending(KILLED, 138, f"the kernel did not start: {log.last_words or error}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,16 +13,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+
+from picks.run.temporary import temporary_folder
 
 CODE = Path(__file__).resolve().parents[3]
 
 # What a notebook may see of the user's environment: where things lie and how to compute, no tokens.
 ALLOWED = re.compile(
-    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|XDG_\w+|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
+    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|XDG_\w+|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
     r"|DAILY_PICKS_CACHE|HF_HOME|HF_HUB_CACHE|TORCH_HOME|ATEN_CPU_CAPABILITY|PYTHONDONTWRITEBYTECODE"
     r"|CUDA_\w+|NVIDIA_\w+|OMP_\w+|GOMP_\w+|KMP_\w+|MKL_\w+|OPENBLAS_\w+"
 )
@@ -31,7 +33,28 @@ ALLOWED = re.compile(
 # of them, on two processors, passes over 12 tokens took ten times as long with two spinning threads as with one.
 SLEEP_WHEN_IDLE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 MOST_THREADS = 8  # more gains nothing on models this small, and numbers depend on the count
+PATIENCE = 5.0  # seconds for the guard to end everything; it gives up after less
 LONGEST_SOCKET = 100  # a Unix socket's path holds 104 bytes on macOS, 108 on Linux
+
+
+class Leash:
+    """The standard input of a kernel's guard: once we let go, or are gone, it ends, and `picks.run.kernel` ends all."""
+
+    def __init__(self) -> None:
+        self.kernels_end, ours = os.pipe()
+        self._ours = [ours]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+        os.close(self.kernels_end)
+
+    def release(self) -> None:
+        """Let go; once is enough, from whichever thread."""
+        with contextlib.suppress(IndexError):
+            os.close(self._ours.pop())
 
 
 class Kernel(AsyncKernelManager):
@@ -40,10 +63,10 @@ class Kernel(AsyncKernelManager):
     IPC instead of TCP: no race for ports between parallel runs, and nothing that listens on the network.
     """
 
-    process: subprocess.Popen[bytes] | None = None
-    doomed = False
+    process: subprocess.Popen[bytes] | None = None  # the kernel's guard, and leader of its group
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, leash: Leash) -> None:
+        self.leash = leash
         super().__init__(transport="ipc", connection_file=str(folder / "kernel.json"), ip=str(folder / "k"))
 
     @property
@@ -55,15 +78,27 @@ class Kernel(AsyncKernelManager):
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         await super()._async_launch_kernel(kernel_cmd, **kw)
         self.process = getattr(self.provisioner, "process", None)
-        if self.doomed:
-            self.kill()
+
+    async def _async_kill_kernel(self, restart: bool = False) -> None:
+        """Leave it to the guard, which would otherwise be killed before it has found what was detached."""
+        self.kill()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._async_wait(), PATIENCE)
+        await super()._async_kill_kernel(restart)
 
     def kill(self) -> None:
-        """Kill the kernel and everything it has started; at its birth if it is yet to be."""
-        self.doomed = True
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        """Have the kernel and everything it has started killed; at its birth if it is yet to be."""
+        self.leash.release()
+
+    def end(self) -> None:
+        """Kill, and wait until nothing is left."""
+        self.kill()
+        if self.process is None:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(PATIENCE)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # where orphans are not the guard's
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     @property
     def processor_seconds(self) -> float | None:
@@ -93,22 +128,8 @@ def processor_seconds(group: int) -> float | None:
 def socket_folder() -> Iterator[Path]:
     """A private temporary folder whose path is short enough for a socket."""
     short = len(tempfile.gettempdir().encode()) < LONGEST_SOCKET - len("/picks-12345678/kernel.json")
-    folder = Path(tempfile.mkdtemp(prefix="picks-", dir=None if short else "/tmp"))
-    try:
+    with temporary_folder(None if short else Path("/tmp")) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def leash() -> Iterator[int]:
-    """The kernel's standard input: once we are gone, or done, it ends, and `picks.run.kernel` with it."""
-    kernels_end, ours = os.pipe()
-    try:
-        yield kernels_end
-    finally:
-        os.close(kernels_end)
-        os.close(ours)
 
 
 def threads(environment: Mapping[str, str]) -> int:
@@ -121,13 +142,14 @@ def threads(environment: Mapping[str, str]) -> int:
     return int(wanted) if re.fullmatch(r"[1-9]\d{0,3}", wanted) else min(usable, MOST_THREADS)
 
 
-def kernel_environment(environment: Mapping[str, str], root: Path, folder: Path) -> dict[str, str]:
+def kernel_environment(environment: Mapping[str, str], root: Path, folder: Path, temporary: Path) -> dict[str, str]:
     """What a notebook sees: the allowed part of the user's environment, and what makes its numbers come back.
 
     Args:
         environment: the user's.
         root: the project, on whose modules the notebook calls.
-        folder: temporary; takes what IPython would write to the home folder, and keeps the user's start-up files out.
+        folder: private; takes what IPython would write to the home folder, and keeps the user's start-up files out.
+        temporary: takes what the notebook, and whatever it calls on, write to a temporary folder and may leave there.
     """
     allowed = {name: value for name, value in environment.items() if ALLOWED.fullmatch(name)}
     return (
@@ -135,7 +157,9 @@ def kernel_environment(environment: Mapping[str, str], root: Path, folder: Path)
         | allowed
         | {
             "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys([root, CODE, CODE / "tools"]))),
+            **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)),
             "PYTHONHASHSEED": "0",
+            "PYTHONUTF8": "1",  # files are read alike whatever the user's locale
             "IPYTHONDIR": str(folder / "ipython"),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "OMP_NUM_THREADS": str(threads(environment)),

@@ -10,6 +10,7 @@ HALF = TEXT_LIMIT // 2
 OUTPUT_LIMIT = 2 * 2**20  # bytes of one figure or table
 NOTEBOOK_LIMIT = 6 * 2**20  # bytes of all of them
 COUNT_LIMIT = 100  # figures and tables a cell may show
+SHOWN = frozenset({"display_data", "execute_result", "update_display_data"})  # kinds of messages that carry them
 
 
 @dataclass
@@ -20,19 +21,37 @@ class CappedText:
     tail: str = ""
     cut: int = 0
 
-    def add(self, text: str) -> None:
-        """Append, and keep within the limit."""
+    def add(self, text: str, cut: int = 0) -> None:
+        """Append, and keep within the limit; of the text, so many characters were cut before (`shorten`)."""
         self.tail = _overwrite(self.tail + text)
-        if not self.head and len(self.tail) > TEXT_LIMIT:
+        if not self.head and len(self.tail) > (HALF if cut else TEXT_LIMIT):
             self.head, self.tail = self.tail[:HALF], self.tail[HALF:]
-        if self.head and (excess := len(self.tail) - HALF) > 0:
+        if self.head:
+            excess = max(0, len(self.tail) - HALF)
             self.tail = self.tail[excess:]
-            self.cut += excess
+            self.cut += excess + cut
 
     def __str__(self) -> str:
         if not self.cut:
             return self.head + self.tail
         return f"{self.head}\n\n[… {self.cut:,} characters cut here …]\n\n{self.tail}"
+
+
+def shorten(text: str) -> tuple[str, int]:
+    """As much of a text as is ever kept, its middle left out, and how many characters that were."""
+    if len(text) <= TEXT_LIMIT:
+        return text, 0
+    return text[:HALF] + text[-HALF:], len(text) - TEXT_LIMIT
+
+
+def fit(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a message of the kernel, no larger than what is ever kept of it."""
+    if kind == "stream":
+        text, cut = shorten(content["text"])
+        return content | {"text": text, "cut": cut}
+    if kind in SHOWN:
+        return admit(content, used=0, shown=0) or content
+    return cap_error(content) if "traceback" in content else content
 
 
 def _overwrite(text: str) -> str:

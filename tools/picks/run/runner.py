@@ -13,18 +13,24 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from picks.places import PlaceError, place_error, usable
 from picks.run.continuation import Attempt
 from picks.run.plan import Plan
 from picks.run.progress import PlainProgress
 from picks.run.record import build_record
-from picks.run.state import COMPLETE, ERROR, Ending, RunState
+from picks.run.state import COMPLETE, ERROR, KILLED, Ending, RunState
+from picks.run.terminal import uninterrupted
 from reproductions.common.catalogue import ModelCard
 from reproductions.common.claims import ClaimError
 from reproductions.common.errors import UserError
 from reproductions.common.files import write_json
 
+if TYPE_CHECKING:
+    from picks.run.deadline import Limits
+
+ELSEWHERE = "name a folder elsewhere with --out"
 REPORTED_LIMIT = 4 * 2**20  # bytes; what a notebook reports are numbers, not arrays
 
 
@@ -49,45 +55,75 @@ def run(plan: Plan, attempt: Attempt, progress: PlainProgress, cpu_s: float | No
         progress: told of every cell.
         cpu_s: processor time of the recorded run, if there is one.
     """
-    from picks.run.deadline import Limits
-    from picks.run.execution import execute  # slow to import; bad input is refused before
+    from picks.run.deadline import Limits  # slow to import; bad input is refused before
 
     folder = attempt.folder
     saved = sum(step.cpu_s for step in attempt.taken_over())
     limits = Limits(plan.seconds, plan.end, None if cpu_s is None else cpu_s - saved)
-    state = RunState(folder / "state.json", started=attempt.started)
+    with usable(folder, ELSEWHERE):
+        state = RunState(folder / "state.json", started=attempt.started)
+    record = None
+    try:
+        ending, record = _run(plan, attempt, state, progress, limits)
+    except (UserError, ClaimError, OSError, KeyboardInterrupt) as error:
+        ending = _stopped(error, folder)
+    except BaseException as error:
+        with uninterrupted():
+            state.finish(Ending(ERROR, 1, f"the runner itself failed: {type(error).__name__}: {error}"))
+        raise
+    if record is None:
+        with uninterrupted():
+            state.finish(ending)
+    return Outcome(ending, folder, state, record)
+
+
+def _run(
+    plan: Plan, attempt: Attempt, state: RunState, progress: PlainProgress, limits: Limits
+) -> tuple[Ending, dict[str, Any] | None]:
+    """How the notebook ended, and the run's record if it is complete; then all of it is written."""
+    from picks.run.execution import execute
+
     begun = time.monotonic()
     ending = execute(
         plan.reproduction.notebook,
-        plan.injected(folder),
-        folder=folder,
+        plan.injected(attempt.folder),
+        folder=attempt.folder,
         root=plan.root,
         state=state,
         progress=progress,
         limits=limits,
     )
-    record = None
-    if ending.state == COMPLETE:
-        try:
-            record = _record(plan, attempt, time.monotonic() - begun)
-        except (UserError, ClaimError) as error:
-            ending = Ending(ERROR, 4, str(error))
-    state.finish(ending)
-    if record is not None:
-        write_json(folder / "results.json", record)
+    if ending.state != COMPLETE:
+        return ending, None
+    record = _record(plan, attempt, time.monotonic() - begun)
+    with uninterrupted():
+        state.finish(ending)
+        write_json(attempt.folder / "results.json", record)
         attempt.clear()
-    return Outcome(ending, folder, state, record)
+    return ending, record
+
+
+def _stopped(error: BaseException, folder: Path) -> Ending:
+    """What stopped a run besides its notebook."""
+    if isinstance(error, KeyboardInterrupt):
+        return Ending(KILLED, 130, "interrupted")
+    if isinstance(error, OSError):
+        error = place_error(error, folder, ELSEWHERE)
+    return Ending(ERROR, PlaceError.exit_code if isinstance(error, PlaceError) else 4, str(error))
 
 
 def fetch_model(card: ModelCard) -> None:
     """Make sure that the model is in the cache, in a process of its own: this one never imports torch.
 
     Raises:
-        UserError: it is not to be had; the process has said why.
+        PlaceError: there is no place for it; the process has said why.
+        UserError: it is not to be had for another reason, said likewise.
     """
     command = [sys.executable, "-m", "reproductions.common.fetch", card.name]
-    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False, cwd=Path(__file__).parents[3]).returncode:
-        raise UserError(f"the model {card.name} is not to be had; nothing was run")
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, cwd=Path(__file__).parents[3]).returncode
+    if code:
+        kind = PlaceError if code == PlaceError.exit_code else UserError
+        raise kind(f"the model {card.name} is not to be had; nothing was run")
 
 
 def make_folder(root: Path, reproduction: str, model: str, profile: str) -> Path:
@@ -101,7 +137,8 @@ def make_folder(root: Path, reproduction: str, model: str, profile: str) -> Path
     folder = runs / reproduction / model / f"{stamp}-{profile}-{secrets.token_hex(2)}"
     if not folder.resolve().is_relative_to(runs.resolve()):
         raise UserError(f"{folder} leads out of {runs}; remove the link, or name a folder with --out")
-    folder.mkdir(parents=True)
+    with usable(folder, ELSEWHERE):
+        folder.mkdir(parents=True)
     return folder.resolve()
 
 
@@ -112,9 +149,10 @@ def take_folder(out: Path) -> Path:
         UserError: there is something in it, or it cannot be made.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        occupied = any(out.iterdir())
-    except OSError as error:
+        with usable(out, ELSEWHERE):
+            out.mkdir(parents=True, exist_ok=True)
+            occupied = any(out.iterdir())
+    except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"--out {out}: cannot be a run directory: {error.strerror}") from None
     if occupied:
         raise UserError(f"--out {out}: is not empty; a run never writes over another")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -11,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from picks.places import PlaceError, usable
 from picks.run import continuation, record, report, runner, staleness
 from picks.run.arguments import PROGRAM
 from picks.run.continuation import Attempt
 from picks.run.plan import Plan
 from picks.run.progress import PlainProgress, progress_on
 from picks.run.state import KILLED, TIMEOUT
+from picks.run.terminal import Terminal, ended_tidily, tell
 from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, write_json
 from reproductions.common.verdicts import FULL
@@ -36,17 +35,16 @@ def hold(plan: Plan, options: Namespace, command: str) -> int:
     """
     if options.record:
         record.refuse_unrecordable(plan)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, we end as tidily as by Ctrl-C
-    standard_error = Console(stderr=True)
+    standard_error = Terminal(stderr=True)
     progress = PlainProgress(standard_error) if options.json else progress_on(standard_error)
-    with _attempt(plan, options) as attempt:
+    with ended_tidily(), _attempt(plan, options) as attempt:
         outcome = runner.run(plan, attempt, progress, _cpu_s(plan))
     if outcome.record is not None:
         return _conclude(plan, outcome.record, attempt.folder, options)
     if options.json:
-        print(dump_json(outcome.state.to_json()))
+        tell(dump_json(outcome.state.to_json()))
     report.show_failure(standard_error, plan, outcome, command)
-    if outcome.ending.state in {TIMEOUT, KILLED}:
+    if outcome.ending.state in {TIMEOUT, KILLED} or outcome.ending.exit_code == PlaceError.exit_code:
         for line in _how_to_go_on(attempt):
             standard_error.print(line, soft_wrap=True, markup=False, highlight=False)
     return outcome.ending.exit_code
@@ -57,14 +55,17 @@ def _attempt(plan: Plan, options: Namespace) -> Iterator[Attempt]:
     """The model in the cache and a run directory that is ours: an interrupted run's, or a fresh one."""
     if options.run is not None:
         with continuation.locked(options.run):
-            attempt = continuation.go_on(plan, options.run, record=options.record)
+            with usable(options.run, "start the run anew with --out"):
+                attempt = continuation.go_on(plan, options.run, record=options.record)
             runner.fetch_model(plan.model)
             yield attempt
         return
     runner.fetch_model(plan.model)
     folder = _folder(plan, options.out)
     with continuation.locked(folder):
-        yield continuation.begin(plan, options.parameters, folder)
+        with usable(folder, runner.ELSEWHERE):
+            attempt = continuation.begin(plan, options.parameters, folder)
+        yield attempt
 
 
 def _how_to_go_on(attempt: Attempt) -> list[str]:
@@ -96,9 +97,9 @@ def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespac
     """Show what was found, against what was recorded; record it if asked."""
     changes = changes_since(plan, found)
     if options.json:
-        print(dump_json(found))
+        tell(dump_json(found))
     else:
-        report.show_verdicts(Console(), plan, found, folder, changes)
+        report.show_verdicts(Terminal(), plan, found, folder, changes)
     if options.record:
         keep(plan, found, folder)
     return FELL if not isinstance(changes, str) and any(change.fell for change in changes) else 0

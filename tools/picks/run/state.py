@@ -5,6 +5,7 @@ Not papermill's: after a dead kernel it marks every cell as completed, those tha
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reproductions.common.files import write_json
+from reproductions.common.files import dump_json, write_json
 
 RUNNING = "running"
 COMPLETE = "complete"
@@ -63,19 +64,24 @@ class RunState:
     def begin(self, index: int) -> None:
         """A cell starts."""
         self._since = time.monotonic()
-        self._set(index, "running", None)
+        self.cells[index].state = "running"
+        self._save()
 
     def end(self, index: int, state: str) -> None:
         """A cell is completed, or failed."""
-        self._set(index, state, round(time.monotonic() - self._since, 3))
+        self._mark(index, state)
+        self._save()
 
     def finish(self, ending: Ending) -> None:
         """The run is over."""
         for index, cell in self.cells.items():
             if cell.state == "running":
-                self.end(index, "failed")
+                self._mark(index, "failed")
         self.state, self.message = ending.state, ending.message
-        self._save()
+        try:
+            self._save()
+        except OSError:
+            self._overwrite()
 
     @property
     def running_s(self) -> float:
@@ -103,12 +109,21 @@ class RunState:
         cells = [asdict(cell) for cell in self.cells.values()]
         return {"state": self.state, "message": self.message, "started": self.started, "cells": cells}
 
-    def _set(self, index: int, state: str, seconds: float | None) -> None:
-        self.cells[index].state, self.cells[index].seconds = state, seconds
-        self._save()
+    def _mark(self, index: int, state: str) -> None:
+        self.cells[index].state = state
+        self.cells[index].seconds = round(time.monotonic() - self._since, 3)
 
     def _save(self) -> None:
         write_json(self.path, self.to_json())
+
+    def _overwrite(self) -> None:
+        """Say the same in the room that the file has already, for there is no more; if need be, without the cells."""
+        whole = self.to_json()
+        for content in (whole, whole | {"cells": []}):
+            with contextlib.suppress(OSError), self.path.open("rb+") as file:
+                file.write(dump_json(content).encode("utf8"))
+                file.truncate()
+                return
 
 
 def cell_titles(cells: Sequence[Mapping[str, Any]]) -> dict[int, CellState]:
