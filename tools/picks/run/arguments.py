@@ -38,8 +38,8 @@ found; --continue RUN takes it up again, with what it was started with.
 Past its deadline a run that is getting on goes on, up to four times as long.
 
 exit codes: 0 finished, nothing below its record; 2 bad input; 3 a verdict fell
-below its record; 4 the notebook raised; 124 out of time; 130 interrupted;
-137, 138 kernel killed
+below its record; 4 the notebook raised; 74 a disk is full, read-only or without
+locks; 124 out of time; 130 interrupted; 137, 138 kernel killed
 """
 
 
