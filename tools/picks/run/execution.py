@@ -218,13 +218,7 @@ def execute(
         except KeyboardInterrupt:
             return Ending(KILLED, 130, "interrupted")
         except RuntimeError as error:  # a DeadKernelError too
-            if deadline.passed:
-                return Ending(TIMEOUT, 124, deadline.passed)
-            if isinstance(error, DeadKernelError):
-                return _death(kernel.died_of)
-            if state.begun:
-                raise
-            return _stillbirth(error, log)
+            return _collapse(error, execution, deadline.passed, log)
         finally:
             kernel.end()
     return Ending(COMPLETE, 0) if state.failed is None else Ending(ERROR, 4, "SystemExit: the cell ended the notebook")
@@ -261,6 +255,17 @@ def _raised(error: PapermillExecutionError, folder: Path, temporary: Path) -> En
 def _exception_line(name: str, value: str) -> str:
     first = "".join(character for character in value.strip().partition("\n")[0] if character.isprintable())
     return f"{name}: {first}"[:300].rstrip(": ")
+
+
+def _collapse(error: RuntimeError, execution: Execution, passed: str, log: KernelLog) -> Ending:
+    """What has ended the kernel, or kept it from its start; an error of any other kind is ours."""
+    if passed:
+        return Ending(TIMEOUT, 124, passed)
+    if isinstance(error, DeadKernelError):
+        return _death(execution.kernel.died_of)
+    if execution.state.begun:
+        raise error
+    return _stillbirth(error, log)
 
 
 def _death(status: int | None) -> Ending:

@@ -131,6 +131,7 @@ def make_folder(root: Path, reproduction: str, model: str, profile: str) -> Path
 
     Raises:
         UserError: a link leads out of `runs/`.
+        PlaceError: it cannot be made there.
     """
     runs = root / "runs"
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -146,16 +147,16 @@ def take_folder(out: Path) -> Path:
     """The run directory that the user names, made if need be.
 
     Raises:
-        UserError: there is something in it, or it cannot be made.
+        UserError: there is something in it, or in its way.
+        PlaceError: it cannot be made there.
     """
-    try:
-        with usable(out, ELSEWHERE):
+    with usable(out, ELSEWHERE):
+        try:
             out.mkdir(parents=True, exist_ok=True)
-            occupied = any(out.iterdir())
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"--out {out}: cannot be a run directory: {error.strerror}") from None
-    if occupied:
-        raise UserError(f"--out {out}: is not empty; a run never writes over another")
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(f"--out {out}: cannot be a run directory: {error.strerror}") from None
+        if any(out.iterdir()):
+            raise UserError(f"--out {out}: is not empty; a run never writes over another")
     return out.resolve()
 
 
