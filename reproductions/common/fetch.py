@@ -19,6 +19,12 @@ from reproductions.common.progress import MIB, say, working
 DISK_FULL = os.strerror(errno.ENOSPC)
 
 
+class NoPlaceError(ModelError):
+    """There is no place for a model: the cache folder is full, read-only, forbidden or without locks."""
+
+    exit_code = 74
+
+
 def cached(card: ModelCard) -> Path | None:
     """The model's folder, when it is whole and no fetch is needed."""
     if card.kind == "hub":
@@ -87,6 +93,8 @@ def _plainly_told(card: ModelCard) -> Iterator[None]:
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, NotImplementedError):  # filelock's word for a file system without locks
+            number = errno.ENOLCK
         if number == errno.ENOSPC or DISK_FULL in str(error):
             why = f"the disk of the cache folder {place} is full: free some space or"
         elif number:
@@ -94,13 +102,13 @@ def _plainly_told(card: ModelCard) -> Iterator[None]:
         else:
             raise
         detail = str(error).replace(f"[Errno {number}] ", "")
-        raise ModelError(
+        raise NoPlaceError(
             f"{card.name} could not be fetched: {why} set {variable} to another place ({detail})."
         ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the model is in the cache, else 1 and one line on stderr."""
+    """0 when the model is in the cache, else one line on stderr and 1, or 74 if there is no place for it."""
     parser = argparse.ArgumentParser(prog="python -m reproductions.common.fetch", description=__doc__)
     parser.add_argument("name", help=f"one of {', '.join(model_names())}, or owner/name of the model hub")
     parser.add_argument("--check", action="store_true", help="only say whether it is in the cache")
@@ -110,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = cached(card) if options.check else ensure(card)
     except ModelError as error:
         say(f"error: {error}")
-        return 1
+        return error.exit_code if isinstance(error, NoPlaceError) else 1
     except KeyboardInterrupt:
         say("stopped: nothing was left half done")
         return 130

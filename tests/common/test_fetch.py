@@ -278,6 +278,24 @@ def test_a_cache_folder_that_cannot_be_is_told(
         fetch.ensure(card)
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), NotImplementedError("no flock"),
+              OSError(errno.EROFS, os.strerror(errno.EROFS))]
+)  # fmt: skip
+def test_a_cache_without_locks_or_only_to_be_read_is_a_matter_of_place(
+    error: Exception, card: ModelCard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(store.FileLock, "acquire", refuse)
+    monkeypatch.setattr(fetch, "model_card", lambda _: card)
+    assert fetch.main(["tiny"]) == 74
+    said = capsys.readouterr().err
+    assert f"the cache folder {store.root()} cannot be used: set DAILY_PICKS_CACHE to another place" in said
+    assert "Traceback" not in said
+
+
 def test_the_licence_is_told_when_a_model_is_fetched(card: ModelCard, capfd: pytest.CaptureFixture[str]) -> None:
     fetch.ensure(card)
     assert f"licence: {card.licence}, {card.licence_url}" in capfd.readouterr().err

@@ -15,7 +15,7 @@ import pytest
 
 from tests.fixtures import house
 
-MOST_MIB = 300  # of the runner's memory, whatever a notebook prints; without any printing it takes some 100
+MOST_MIB = 300  # of the runner's memory, whatever a notebook prints; without any printing it takes some 160
 PEAK = "\nprint(next(line for line in open('/proc/self/status') if 'VmHWM' in line), file=sys.stderr)\n"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process used, and gives orphans up")
 
