@@ -14,7 +14,10 @@ from reproductions.common.errors import UserError
 from reproductions.common.schema import load
 
 MODELS = Path(__file__).parents[1] / "models.yml"
+AUTOENCODERS = Path(__file__).with_name("autoencoders")
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+OWN = "path:"  # what the name of a folder of the user's begins with
+NEWEST = "main"  # the revision that is resolved to the commit that it stands for
 
 
 class ModelError(Exception):
@@ -31,15 +34,27 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """What a machine that computes rightly finds: the logits of a few tokens behind a prompt."""
+
+    prompt: str
+    tokens: tuple[int, ...]
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ModelCard:
-    """What is known of a model before it is fetched; sha256 is the GGUF's, None for a model of the hub."""
+    """What is known of a model before it is fetched.
+
+    sha256 is the GGUF's, or that of the weights of a model of the hub (`folders.identity`); None if it is not pinned.
+    """
 
     name: str
     title: str
     note: str
     licence: str
     licence_url: str
-    kind: Literal["wheels", "hub"]
+    kind: Literal["wheels", "hub", "path"]
     source: str
     revision: str
     sha256: str | None = None
@@ -47,6 +62,12 @@ class ModelCard:
     disk_mib: int = 0
     split_digits: bool = False
     wheels: tuple[Wheel, ...] = ()
+    canary: Canary | None = None
+
+    @property
+    def slug(self) -> str:
+        """What a folder about it is called."""
+        return f"own--{Path(self.source).name}" if self.kind == "path" else self.name.replace("/", "--")
 
 
 def model_names() -> list[str]:
@@ -54,8 +75,19 @@ def model_names() -> list[str]:
     return list(_listed(MODELS))
 
 
+def has_autoencoders(name: str) -> bool:
+    """Whether autoencoders of the model come with this project."""
+    return any((AUTOENCODERS / name.replace("/", "--")).glob("*.json"))
+
+
 def model_card(name: str) -> ModelCard:
-    """The card of a listed model (by name or source), or of any owner/name on the hub."""
+    """The card of a listed model (by name or source), of any owner/name on the hub, or of path:DIR.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if name.startswith(OWN):
+        return _own(Path(name.removeprefix(OWN)).expanduser().absolute())
     listed = _listed(MODELS)
     by_source = {card.source: card for card in listed.values()}
     card = listed.get(name) or by_source.get(name)
@@ -75,7 +107,11 @@ def _listed(path: Path) -> dict[str, ModelCard]:
 
 def _card(name: str, entry: dict[str, Any]) -> ModelCard:
     wheels = tuple(Wheel(**wheel) for wheel in entry.get("wheels", ()))
-    return ModelCard(name=name, **{**entry, "wheels": wheels})
+    return ModelCard(name=name, **{**entry, "wheels": wheels, "canary": _canary(entry.get("canary"))})
+
+
+def _canary(entry: dict[str, Any] | None) -> Canary | None:
+    return Canary(entry["prompt"], tuple(entry["tokens"]), tuple(entry["logits"])) if entry else None
 
 
 def _passed_through(name: str) -> ModelCard:
@@ -87,11 +123,29 @@ def _passed_through(name: str) -> ModelCard:
         licence_url=f"https://huggingface.co/{name}",
         kind="hub",
         source=name,
-        revision="main",
+        revision=NEWEST,
+    )
+
+
+def _own(folder: Path) -> ModelCard:
+    if not folder.is_dir():
+        raise ModelError(
+            f"{OWN}{folder}: there is no such folder; name one with config.json, tokenizer and safetensors"
+        )
+    return ModelCard(
+        name=f"{OWN}{folder}",
+        title=f"{folder.name}, from a folder of this machine",
+        note="The user's own: neither pinned nor tried by us.",
+        licence="its owner's",
+        licence_url=folder.as_uri(),
+        kind="path",
+        source=str(folder),
+        revision="as it lies there",
     )
 
 
 def _unknown(name: str, names: list[str]) -> str:
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
-    return f"there is no model {name!r} in models.yml: {hint} Any other model of the hub is named owner/name."
+    others = "Any other model of the hub is named owner/name, one of yours path:DIR."
+    return f"there is no model {name!r} in models.yml: {hint} {others}"

@@ -1,6 +1,7 @@
-"""Makes sure that a model is in the cache: `python -m reproductions.common.fetch NAME [--check]`.
+"""Makes sure that a model is in the cache: `python -m reproductions.common.fetch NAME [--check | --anew]`.
 
-torch is imported only when a GGUF file is really converted.
+With `--device` also that this machine can use it (`examine`). torch is imported only when a GGUF file is really
+converted, or a model was not examined here before.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reproductions.common import hub, store, wheels
+from reproductions.common import devices, examine, hub, own, store, wheels
 from reproductions.common.catalogue import ModelCard, ModelError, model_card, model_names
 from reproductions.common.progress import MIB, say, working
 
@@ -27,6 +28,8 @@ class NoPlaceError(ModelError):
 
 def cached(card: ModelCard) -> Path | None:
     """The model's folder, when it is whole and no fetch is needed."""
+    if card.kind == "path":
+        return own.ensure(card)
     if card.kind == "hub":
         return hub.cached(card)
     target = store.folder(card)
@@ -40,6 +43,20 @@ def ensure(card: ModelCard) -> Path:
         return found
     with _plainly_told(card):
         return _fetched(card)
+
+
+def pinned(card: ModelCard) -> ModelCard:
+    """The card of exactly the model that lies in the cache: its commit where it has one, and its checksum.
+
+    Raises:
+        ModelError: it cannot be had, or is not what it must be.
+    """
+    match card.kind:
+        case "path":
+            return own.pinned(card)
+        case "hub":
+            return hub.pinned(card, ensure(card))
+    return card
 
 
 def _fetched(card: ModelCard) -> Path:
@@ -108,14 +125,13 @@ def _plainly_told(card: ModelCard) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the model is in the cache, else one line on stderr and 1, or 74 if there is no place for it."""
-    parser = argparse.ArgumentParser(prog="python -m reproductions.common.fetch", description=__doc__)
-    parser.add_argument("name", help=f"one of {', '.join(model_names())}, or owner/name of the model hub")
-    parser.add_argument("--check", action="store_true", help="only say whether it is in the cache")
-    options = parser.parse_args(arguments)
+    """0 when the model is in the cache and of use, else one line on stderr and 1, or 74 if there is no place for it."""
+    options = _parser().parse_args(arguments)
     try:
         card = model_card(options.name)
-        found = cached(card) if options.check else ensure(card)
+        found = cached(card) if options.check else _made_ready(card, options)
+        if found is not None:
+            pinned(card)
     except ModelError as error:
         say(f"error: {error}")
         return error.exit_code if isinstance(error, NoPlaceError) else 1
@@ -127,6 +143,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(found)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m reproductions.common.fetch", description=__doc__)
+    parser.add_argument("name", help=f"one of {', '.join(model_names())}, owner/name of the model hub, or path:DIR")
+    parser.add_argument("--check", action="store_true", help="only say whether it is in the cache")
+    parser.add_argument("--anew", action="store_true", help="fetch the files of a model of the hub that are damaged")
+    parser.add_argument("--device", help="also make sure that it computes rightly there: auto, cpu or cuda")
+    parser.add_argument("--needs", nargs="*", default=[], choices=examine.NEEDS, help="parts that it must have")
+    return parser
+
+
+def _made_ready(card: ModelCard, options: argparse.Namespace) -> Path:
+    """A device that is not there is told before anything is fetched."""
+    if options.device:
+        devices.refuse_unusable(options.device)
+    if options.anew and card.kind == "hub":
+        hub.fetch_anew(card)
+    found = ensure(card)
+    if options.device:
+        _examine(card, options.device, options.needs)
+    return found
+
+
+def _examine(card: ModelCard, device: str, needs: Sequence[str]) -> None:
+    card = pinned(card)
+    if examine.remembered(card, device) is None:
+        from reproductions.common.models import load_model
+
+        with working(f"examining {card.name} on this machine, once"):
+            load_model(card.name, device)
+    examine.refuse_lacking(card, device, needs)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
-"""Models of the hub: a snapshot at one revision, safetensors only, kept in the user's own hub cache."""
+"""Models of the hub: a snapshot at one commit, safetensors only, kept and checked in the user's own hub cache."""
 
-import json
+from __future__ import annotations
+
+import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub as hub  # what it offers is imported on first use
 from huggingface_hub import constants, errors
 
+from reproductions.common import folders, store
 from reproductions.common.catalogue import ModelCard, ModelError, model_card, model_names
 
-WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # neither pickles nor code
 SUBFOLDERS = "*/*"
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 ANSWER_WITHIN_S = 10
+LFS_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")  # what the cache calls a file's content
 
 
 def cached(card: ModelCard) -> Path | None:
@@ -23,7 +28,7 @@ def cached(card: ModelCard) -> Path | None:
         path = _snapshot(card, local_files_only=True)
     except errors.LocalEntryNotFoundError:
         return None
-    return path if _is_loadable(path) else None
+    return None if folders.lacking(path) else path
 
 
 def find(card: ModelCard) -> None:
@@ -36,10 +41,40 @@ def fetch(card: ModelCard) -> Path:
     """Bring the snapshot into the hub cache."""
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with _plainly_told(card):
-        path = _snapshot(card, local_files_only=False)
-    if not _is_loadable(path):
-        raise _refusal(card, "it lacks safetensors weights or a tokenizer, and pickled weights are not loaded")
+        path = _snapshot(card)
+    if missing := folders.lacking(path):
+        raise _refusal(card, f"it lacks {', '.join(missing)}, and pickled weights are not loaded")
     return path
+
+
+def pinned(card: ModelCard, path: Path) -> ModelCard:
+    """The card with the snapshot's commit and the sha256 of its weights, once every file has been checked.
+
+    Raises:
+        ModelError: a file is damaged, or the weights are not those that models.yml names.
+    """
+    files = folders.files_of(path)
+    found = store.digests(files, f"{card.source}@{path.name}")
+    if damaged := [file for file in files if _is_damaged(file, found[file.name])]:
+        raise ModelError(_damage(card, damaged))
+    sha256 = folders.identity({name: found[name] for name in folders.weights_of(path)})
+    if card.sha256 not in {None, sha256}:
+        raise ModelError(f"the weights of {card.name} have sha256 {sha256}, but models.yml names {card.sha256}")
+    return replace(card, revision=path.name, sha256=sha256)
+
+
+def fetch_anew(card: ModelCard) -> None:
+    """Bring the damaged files of a snapshot into the cache once more."""
+    path = cached(card)
+    if path is None:
+        return
+    files = folders.files_of(path)
+    found = store.digests(files, f"{card.source}@{path.name}")
+    damaged = [file.name for file in files if _is_damaged(file, found[file.name])]
+    if damaged:
+        find(card)
+        with _plainly_told(card):
+            _snapshot(replace(card, revision=path.name), allow_patterns=damaged, force_download=True)
 
 
 def place() -> tuple[Path, str]:
@@ -47,29 +82,34 @@ def place() -> tuple[Path, str]:
     return Path(constants.HF_HUB_CACHE), "HF_HOME"
 
 
-def _snapshot(card: ModelCard, local_files_only: bool) -> Path:
-    path = hub.snapshot_download(
-        card.source,
-        revision=card.revision,
-        allow_patterns=WANTED,
-        ignore_patterns=SUBFOLDERS,
-        local_files_only=local_files_only,
+def _snapshot(card: ModelCard, **options: Any) -> Path:
+    wanted: dict[str, Any] = {"allow_patterns": list(folders.WANTED), "ignore_patterns": SUBFOLDERS}
+    return Path(hub.snapshot_download(card.source, revision=card.revision, **wanted | options))
+
+
+def _is_damaged(file: Path, sha256: str) -> bool:
+    """The cache names a file's content by the checksum that the hub gave: sha256 of large files, git's own of others.
+
+    A cache that was copied without its links has no such names; there only git's pointers are told from whole files.
+    """
+    name = file.resolve().name
+    if LFS_NAME.fullmatch(name):
+        return sha256 != name
+    if GIT_NAME.fullmatch(name):
+        content = file.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() != name
+    return folders.is_pointer(file)
+
+
+def _damage(card: ModelCard, files: list[Path]) -> str:
+    pointers = [file.name for file in files if folders.is_pointer(file)]
+    others = [file.name for file in files if file.name not in pointers]
+    told = [f"of {', '.join(pointers)} only git's pointer lies there"] * bool(pointers)
+    told += [f"{', '.join(others)} differs from the checksum that the hub gave"] * bool(others)
+    return (
+        f"{card.name} is damaged in {files[0].parent}: {'; '.join(told)}; "
+        f"run: python -m reproductions.common.fetch {card.name} --anew, to fetch it anew"
     )
-    return Path(path)
-
-
-def _is_loadable(path: Path) -> bool:
-    """Other programs share the hub cache, so a snapshot there may hold only some of its files."""
-    has_tokenizer = any((path / name).is_file() for name in TOKENIZERS)
-    return (path / "config.json").is_file() and has_tokenizer and _has_weights(path)
-
-
-def _has_weights(path: Path) -> bool:
-    index = path / "model.safetensors.index.json"
-    if not index.is_file():
-        return (path / "model.safetensors").is_file()
-    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    return all((path / shard).is_file() for shard in shards)
 
 
 @contextmanager

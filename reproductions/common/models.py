@@ -7,7 +7,7 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from reproductions.common import fetch
+from reproductions.common import devices, examine, fetch
 from reproductions.common.catalogue import ModelCard, ModelError, model_card
 from reproductions.common.quiet import quiet_transformers
 from reproductions.common.threads import suit_threads
@@ -20,13 +20,13 @@ def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerB
     As is TransformerLens's way, `to_tokens` puts the tokenizer's first special token in front (`prepend_bos=False`
     does not).
     """
-    card = model_card(name)
-    device = _device(device)
+    place = devices.resolve(device)
+    card = fetch.pinned(model_card(name))
     folder = fetch.ensure(card)
     with quiet_transformers():
         try:
-            model = _load_weights(folder, device)
-            bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, device=device)
+            model = _load_weights(folder, place)
+            bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, device=place)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(_cannot_load(card, error)) from error
     bridge.cfg.model_name = card.name
@@ -34,6 +34,8 @@ def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerB
     model.base_model.register_forward_hook(_refuse_nan)
     suit_threads(model.base_model)
     bridge.eval()
+    examine.examine(bridge, card, device)
+    bridge.cfg.weights_sha256 = card.sha256
     return bridge
 
 
@@ -69,15 +71,6 @@ def _load_weights(folder: Path, device: str) -> PreTrainedModel:
     return weights
 
 
-def _device(name: str) -> str:
-    """`auto` is the GPU where PyTorch sees one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"there is no {name!r} here: this PyTorch sees no GPU; use device='cpu'.")
-    return name
-
-
 def _cannot_load(card: ModelCard, error: Exception) -> str:
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"{card.name} is in the cache, but cannot be loaded with TransformerLens's hooks: {first_line}"
@@ -87,6 +80,7 @@ def machine(model: TransformerBridge) -> dict[str, Any]:
     """What a record keeps of the machine that ran a model: device, number format, threads, processor's instructions."""
     weight = next(model.original_model.parameters())
     return {
+        "weights_sha256": getattr(model.cfg, "weights_sha256", None),
         "device": str(weight.device),
         "dtype": str(weight.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),

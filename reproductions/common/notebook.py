@@ -6,6 +6,7 @@ from pathlib import Path
 
 from transformer_lens.model_bridge import TransformerBridge
 
+from reproductions.common import dictionaries
 from reproductions.common.claims import load_claims
 from reproductions.common.models import load_model, machine
 from reproductions.common.report import Report
@@ -23,5 +24,7 @@ def bench(
         ModelError: the model cannot be had.
     """
     claims = load_claims(Path(__file__).parents[1] / name / "reproduction.yml")
+    if out:
+        dictionaries.take_up(Path(out))
     lm = load_model(model, device)
     return lm, Report(out, claims, profile, machine(lm))

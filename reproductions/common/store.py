@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from reproductions.common.catalogue import ModelCard
+from reproductions.common.files import write_json
 from reproductions.common.progress import say
 
 MANIFEST = "manifest.json"
@@ -85,6 +86,39 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(paths: Sequence[Path], subject: str) -> dict[str, str]:
+    """The sha256 of files that are not ours, by name; one whose size and time have not changed is not read again."""
+    memory = root() / "seen" / f"{hashlib.sha256(subject.encode()).hexdigest()[:24]}.json"
+    known = recall(memory)
+    found = {path.name: _as_known(path, known.get(path.name)) for path in paths}
+    if found != known:
+        remember(memory, found)
+    return {name: entry["sha256"] for name, entry in found.items()}
+
+
+def recall(memory: Path) -> dict[str, Any]:
+    """What a file in the cache remembers; nothing where it is missing or damaged."""
+    try:
+        content = json.loads(memory.read_text(encoding="utf8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def remember(memory: Path, content: dict[str, Any]) -> None:
+    """Keep something for the next time; a cache that cannot be written to remembers nothing."""
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_json(memory, content)
+
+
+def _as_known(file: Path, entry: Any) -> dict[str, Any]:
+    stat = file.stat()
+    if isinstance(entry, dict) and (entry.get("size"), entry.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+        return entry
+    return _entry(file)
 
 
 def _entry(file: Path) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
 from huggingface_hub import constants
+from safetensors.torch import load_file
 from torch import Tensor
 
+from reproductions.common import dictionaries
 from reproductions.common.activations import SITE
 from reproductions.common.autoencoders import shipped
 from reproductions.common.autoencoders.shipped import AutoencoderError, Weights
 from reproductions.common.catalogue import model_card
+from reproductions.common.dictionaries import SPARSITY, OwnAutoencoder
 from reproductions.common.hub import ANSWER_WITHIN_S
 from reproductions.common.text import SEQUENCE
 
@@ -29,6 +32,7 @@ def load_sae(model: str, site: str, seed: int = 0, device: str = "cpu") -> SAE:
     A site is a hook's name, `blocks.15.hook_resid_post`, for an autoencoder that comes with this project; or
     `release/id`, `gpt2-small-res-jb/blocks.8.hook_resid_pre`, for one that SAELens fetches from the model hub. One of
     this project's was trained without position 0 and without tokens whose norm is above `cfg.metadata.outlier_norm`.
+    One of the user's (`dictionaries.use`) takes the place of this project's of the same site.
 
     Raises:
         AutoencoderError: there is none, or it cannot be fetched.
@@ -37,6 +41,8 @@ def load_sae(model: str, site: str, seed: int = 0, device: str = "cpu") -> SAE:
     name = model_card(model).name
     if "/" in site:
         return _released(site, device)
+    if site in dictionaries.in_use() and not seed:
+        return _own(dictionaries.in_use()[site], device)
     weights, _, card = _shipped(name, site, seed)
     sae = as_topk(weights, card["k"], name, site, device)
     sae.cfg.metadata.outlier_norm = card["outlier_norm"]
@@ -53,16 +59,19 @@ def firing_rates(model: str, site: str, seed: int = 0) -> Tensor:
     """The share of tokens, of training and held-out text together, on which each latent [d_sae] of a site fired.
 
     Raises:
-        AutoencoderError: none comes with this project.
+        AutoencoderError: none comes with this project, or one of the user's does not say.
         ModelError: there is no such model.
     """
+    if site in dictionaries.in_use() and not seed:
+        return _own_rates(dictionaries.in_use()[site])
     return _shipped(model_card(model).name, site, seed)[1]
 
 
 def shipped_sites(model: str) -> list[tuple[str, int]]:
-    """The sites (and seeds) of a model for which an autoencoder comes with this project."""
+    """The sites (and seeds) of a model for which an autoencoder comes with this project, or is the user's."""
     cards = [shipped.read_card(path) for path in shipped.folder_of(model_card(model).name).glob("*.json")]
-    return sorted((card["site"], card["seed"]) for card in cards if card)
+    own = {(site, 0) for site in dictionaries.in_use()}
+    return sorted(own | {(card["site"], card["seed"]) for card in cards if card})
 
 
 def as_topk(weights: Weights, k: int, model: str, site: str, device: str) -> TopKSAE:
@@ -82,6 +91,30 @@ def _shipped(model: str, site: str, seed: int) -> tuple[Weights, Tensor, dict[st
     if not path.exists():
         raise AutoencoderError(_unknown(model, site, seed))
     return shipped.read(path)
+
+
+def _own(own: OwnAutoencoder, device: str) -> SAE:
+    """As SAELens reads it, in float32."""
+    from sae_lens import SAE
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SAE.load_from_disk(own.folder, device=device, dtype="float32").eval().requires_grad_(False)
+    except Exception as error:  # SAELens and safetensors have exceptions of their own
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise AutoencoderError(f"{own} could not be loaded through SAELens: {first_line}.") from error
+
+
+def _own_rates(own: OwnAutoencoder) -> Tensor:
+    """10^s for the logarithm s that SAELens keeps beside a checkpoint's weights."""
+    path = own.folder / SPARSITY
+    if not path.is_file():
+        raise AutoencoderError(
+            f"{own} does not say how often its latents fire: there is no {SPARSITY} beside it, which SAELens writes "
+            "with a checkpoint ({'sparsity': log10 of the share of tokens})"
+        )
+    return 10 ** load_file(path)["sparsity"].float()
 
 
 def _released(site: str, device: str) -> SAE:

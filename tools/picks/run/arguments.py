@@ -91,11 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     what = "arXiv id, address or DOI of a paper, name of a reproduction, or words of a title"
     add("paper", nargs="*", type=canonical, metavar="ID", help=what)
     add("--list", action="store_true", help="what can be run, on what, how long it takes, what it found last")
-    add("--model", metavar="NAME", help="the model to run on (default: the reproduction's first)")
+    add("--model", metavar="NAME", help="name, owner/name of the hub or path:DIR (default: the reproduction's first)")
+    add("--sae", dest="saes", action="append", default=[], metavar="path:FILE", help="an autoencoder of SAELens")
     add("-p", dest="parameters", type=assignment, action="append", default=[], metavar="KEY=VALUE")
     add("--profile", choices=("quick", "full"), help="set of parameters (default: quick)")
     add("--seeds", type=seeds_of, metavar="0,1,2", help="short for -p seeds=0,1,2; 0-4 are 0,1,2,3,4")
-    add("--device", choices=("auto", "cpu", "cuda"), help="(default: auto)")
+    add("--device", type=_device, choices=("auto", "cpu", "cuda"), help="(default: auto)")
     add("--out", type=Path, metavar="DIR", help="write the run here instead of in runs/")
     add("--continue", dest="run", type=Path, metavar="RUN", help="go on with an interrupted run; RUN is its directory")
     add("--timeout", type=seconds, metavar="S", help="end the run after so many seconds, whatever it is doing")
@@ -130,7 +131,7 @@ def _diff_parser() -> argparse.ArgumentParser:
 
 def _refuse_beside_continue(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """A run goes on with what it was started with."""
-    for name in ("paper", "list", "model", "parameters", "profile", "seeds", "device", "out"):
+    for name in ("paper", "list", "model", "saes", "parameters", "profile", "seeds", "device", "out"):
         if getattr(options, name):
             parser.error(
                 "--continue takes up a run with what it was started with; leave out all else but --timeout, "
@@ -152,6 +153,14 @@ def assignment(text: str) -> tuple[str, str]:
     if name in RESERVED:
         raise argparse.ArgumentTypeError(f"{name} is not given with -p; use --{name}")
     return name, value
+
+
+def _device(text: str) -> str:
+    if text == "mps":
+        raise argparse.ArgumentTypeError(
+            "mps is not used here: PyTorch 2.7 to 2.13 compute wrong numbers on it; use cpu"
+        )
+    return text
 
 
 def _called(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:

@@ -23,6 +23,8 @@ from picks.run import provenance
 from picks.run.arguments import parse
 from picks.run.dependence import changed, dependence, in_words
 from picks.run.plan import Plan
+from reproductions.common import dictionaries
+from reproductions.common.catalogue import OWN
 from reproductions.common.errors import UserError
 from reproductions.common.files import write_json
 
@@ -81,6 +83,7 @@ def begin(plan: Plan, given: Mapping[str, str], folder: Path) -> Attempt:
             "model": plan.model.name,
             "profile": plan.profile,
             "device": plan.device,
+            "saes": [f"{OWN}{each.file}" for each in plan.autoencoders],
             "parameters": dict(given),
         },
         "depends_on": depends_on,
@@ -90,6 +93,7 @@ def begin(plan: Plan, given: Mapping[str, str], folder: Path) -> Attempt:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "attempt": 0,
     }
+    dictionaries.leave(list(plan.autoencoders), folder)
     write_json(folder / PLAN, content)
     return Attempt(folder, content["started"], 0, content["fingerprint"])
 
@@ -103,6 +107,7 @@ def reopen(options: Namespace) -> Namespace:
     asked = _content(options.run)["asked"]
     parameters = [f"-p{name}={value}" for name, value in asked["parameters"].items()]
     first = [f"--{name}={asked[name]}" for name in ("model", "profile", "device")]
+    first += [f"--sae={text}" for text in asked.get("saes", [])]
     again = parse([*first, *parameters, "--", asked["paper"]])
     kept = {name: getattr(options, name) for name in ("json", "record", "timeout")}
     return Namespace(**vars(again) | kept | {"run": options.run.resolve()})
@@ -153,6 +158,7 @@ def what_numbers_depend_on(plan: Plan) -> dict[str, Any]:
         "the packages": provenance.packages(),
         "the machine": [provenance.machine(), plan.device, os.environ.get("ATEN_CPU_CAPABILITY")],
         "the number of threads": threads(os.environ),
+        "the autoencoders": [each.to_json() for each in plan.autoencoders],
     }
 
 

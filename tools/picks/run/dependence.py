@@ -24,7 +24,7 @@ from reproductions.common.catalogue import ModelCard
 from reproductions.common.files import sha256
 
 PACKAGE = "reproductions"
-LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches a model, whose bytes are pinned
+LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches or refuses a model, whose bytes are pinned
     {
         "claims",
         "declared",
@@ -39,7 +39,7 @@ LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches a model,
         "usage",
         "verdicts",
     }
-    | {"fetch", "hub", "store", "wheels"}
+    | {"devices", "examine", "fetch", "hub", "store", "wheels"}
 )
 NOT_DATA = frozenset({"reproduction.yml", "notebook.ipynb"})
 NOT_DATA_SUFFIXES = frozenset({".py", ".pyc", ".md"})
@@ -71,6 +71,12 @@ def dependence(reproduction: Reproduction, model: ModelCard, values: Mapping[str
         "the numeric packages": _hash(_pins(root)),
         **dict(sorted(files.items())),
     }
+
+
+def reads_autoencoders(reproduction: Reproduction) -> bool:
+    """Whether the notebook reaches the module through which autoencoders are had."""
+    root = reproduction.folder.parents[1]
+    return root / "reproductions/common/autoencoders/loading.py" in _reached(root, reproduction.notebook)
 
 
 def hash_of(parts: Mapping[str, str]) -> str:

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from picks.run.arguments import NAME, RESERVED
-from reproductions.common.catalogue import HUB_NAME
+from reproductions.common.catalogue import HUB_NAME, OWN, has_autoencoders, model_card, model_names
 from reproductions.common.errors import UserError
 from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
 
 PROFILES = ("quick", "full")
+AUTOENCODERS = "autoencoders"
 PARAMETERS = "parameters"  # the tag of the cell that the quick profile is in
 _PLAIN: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
@@ -65,11 +66,20 @@ class Spec:
 
 @dataclass(frozen=True)
 class Schema:
-    """What can be varied in a reproduction: parameters, models (default first), and a deadline for each profile."""
+    """What can be varied in a reproduction: parameters, models (default first), and a deadline for each profile.
+
+    needs: what a model must have: autoencoders, or parts that can be read (`reproductions.common.examine`).
+    """
 
     parameters: Mapping[str, Spec]
     models: tuple[str, ...]
     deadline: Mapping[str, float]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What it needs of a model itself."""
+        return tuple(need for need in self.needs if need != AUTOENCODERS)
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def load_schema(path: Path) -> Schema:
     quick = _quick(file, notebook)
     parameters = {name: _spec(name, fields, quick[name], file) for name, fields in content["parameters"].items()}
     deadline = {profile: float(content["deadline"][profile]) for profile in PROFILES}
-    return Schema(parameters, tuple(content["models"]), deadline)
+    return Schema(parameters, tuple(content["models"]), deadline, tuple(content.get("needs", ())))
 
 
 def resolve(schema: Schema, profile: str, given: Mapping[str, str], subject: str) -> dict[str, Parameter]:
@@ -109,19 +119,25 @@ def resolve(schema: Schema, profile: str, given: Mapping[str, str], subject: str
     return resolved | typed
 
 
-def choose_model(schema: Schema, name: str | None, subject: str) -> str:
-    """The model to run on: the reproduction's first, one of its others, or any of the hub, named owner/name.
+def choose_model(schema: Schema, name: str | None, subject: str, *, own_autoencoders: bool = False) -> str:
+    """The model to run on: the reproduction's first, another of models.yml, any of the hub, or a folder of the user's.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of these, or lacks the autoencoders that the reproduction needs.
     """
     if name is None:
         return schema.models[0]
-    if name not in schema.models and not HUB_NAME.fullmatch(name):
-        hint = did_you_mean(name, schema.models)
-        listed = ", ".join(schema.models)
+    listed = list(dict.fromkeys([*schema.models, *model_names()]))
+    needy = AUTOENCODERS in schema.needs and not own_autoencoders
+    offered = [model for model in listed if has_autoencoders(model)] if needy else listed
+    if name not in listed and not HUB_NAME.fullmatch(name) and not name.startswith(OWN):
+        others = "" if needy else f"; others of the hub as owner/name, one of yours as {OWN}DIR"
+        hint = did_you_mean(name, offered)
+        raise UserError(f"{subject} does not run on {name[:80]}{hint}\nmodels: {', '.join(offered)}{others}")
+    if needy and not has_autoencoders(model_card(name).name):
         raise UserError(
-            f"{subject} does not run on {name[:80]}{hint}\nmodels: {listed}; others of the hub as owner/name"
+            f"{subject} needs autoencoders, and none of {name[:80]} come with this project\n"
+            f"models: {', '.join(offered)}; to others give autoencoders of yours with --sae {OWN}FILE"
         )
     return name
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from picks.run.dependence import reads_autoencoders
 from picks.run.parameters import Parameter, choose_model, load_schema, resolve
 from picks.run.reproductions import Reproduction, find
 from reproductions.common.catalogue import ModelCard, model_card
 from reproductions.common.claims import Claims, load_claims
+from reproductions.common.dictionaries import OwnAutoencoder, by_site, named
+from reproductions.common.errors import UserError
 
 PATIENCE = 4  # deadlines; a run that is getting on, on a busy or slow machine, ends so late
 
@@ -21,6 +24,8 @@ class Plan:
     """What to run, on what, with which parameters, for how long.
 
     seconds: the deadline, past which a run that is getting on goes on until `end`.
+    needs: the parts that the model must have.
+    autoencoders: the user's, in place of those that come along.
     """
 
     root: Path
@@ -32,6 +37,8 @@ class Plan:
     device: str
     seconds: float
     end: float
+    needs: tuple[str, ...] = ()
+    autoencoders: tuple[OwnAutoencoder, ...] = ()
 
     def injected(self, folder: Path) -> dict[str, Any]:
         """What the notebook's `parameters` cell is followed by."""
@@ -48,7 +55,11 @@ def make_plan(root: Path, options: Namespace) -> Plan:
     reproduction = find(root, options.paper)
     schema = load_schema(reproduction.file)
     parameters = resolve(schema, options.profile, options.parameters, reproduction.name)
-    model = model_card(choose_model(schema, options.model, reproduction.name))
+    autoencoders = tuple(by_site([named(text) for text in options.saes]).values())
+    chosen = choose_model(schema, options.model, reproduction.name, own_autoencoders=bool(autoencoders))
+    if autoencoders and not reads_autoencoders(reproduction):
+        raise UserError(f"{reproduction.name} reads no autoencoders; leave out --sae")
+    model = model_card(chosen)
     deadline = schema.deadline[options.profile]
     return Plan(
         root=root,
@@ -60,4 +71,6 @@ def make_plan(root: Path, options: Namespace) -> Plan:
         device=options.device,
         seconds=options.timeout or deadline,
         end=options.timeout or PATIENCE * deadline,
+        needs=schema.parts,
+        autoencoders=autoencoders,
     )

@@ -26,6 +26,7 @@ from reproductions.common.verdicts import fell_below, judge
 SCHEMA = 2
 FILES = ("figures", "data", "executed")  # what a record has files of
 RECORD_LIMIT = 8 * 2**20
+MODEL = ("name", "title", "kind", "source", "revision", "sha256")  # what a record keeps of it
 ENVIRONMENT = ("cpu_capability", "threads", "device", "dtype", "cpu_s", "peak_memory_mib")
 
 
@@ -58,7 +59,7 @@ def build_record(plan: Plan, folder: Path, reported: Mapping[str, Any], started:
         "reproduction": plan.reproduction.name,
         "profile": plan.profile,
         "state": "complete",
-        "model": {key: getattr(plan.model, key) for key in ("name", "title", "source", "revision", "sha256")},
+        "model": {key: getattr(plan.model, key) for key in MODEL},
         "parameters": {name: asdict(parameter) for name, parameter in plan.parameters.items()},
         "metrics": [metric.to_json() for metric in metrics.values()],
         "claims": [judgement.to_json() for judgement in judge(plan.claims, metrics, plan.profile)],
@@ -81,6 +82,7 @@ def signature(record: Mapping[str, Any]) -> str:
         "nb": origin["notebook_sha256"][:6],
         "claims": origin["claims_sha256"][:4],
         "model": f"{model['name']}@{pin[:4]}",
+        "sae": ",".join(own["sha256"][:4] for own in origin.get("own_autoencoders", [])),
         "profile": record["profile"],
         **{name: json.dumps(value, separators=(",", ":")) for name, value in changed.items() if name != "seeds"},
         "seeds": _ranges(origin["seeds"]),
@@ -209,6 +211,10 @@ def refuse_unrecordable(plan: Plan) -> None:
     """
     if plan.model.name not in model_names():
         raise UserError(f"--record keeps runs on the models of models.yml, which are pinned; {plan.model.name} is not")
+    if plan.model.sha256 is None:
+        raise UserError(f"--record keeps no model without a checksum; give {plan.model.name} its sha256 in models.yml")
+    if plan.autoencoders:
+        raise UserError("--record keeps runs that others can find again; leave out --sae")
     if given := [name for name, parameter in plan.parameters.items() if parameter.origin == "command line"]:
         raise UserError(f"--record keeps a profile as it stands; leave out {', '.join(given)}, or change the profile")
     changes = provenance.changes(plan.root)
@@ -243,6 +249,8 @@ def _provenance(plan: Plan, environment: Mapping[str, Any]) -> dict[str, Any]:
     seeds = plan.parameters.get("seeds")
     values = {name: parameter.value for name, parameter in plan.parameters.items()}
     parts = dependence(plan.reproduction, plan.model, values)
+    _refuse_other_weights(plan, environment)
+    own = [each.to_json() for each in plan.autoencoders]
     return {
         "commit": provenance.commit(plan.root),
         "dirty": None if changes is None else bool(changes),
@@ -254,7 +262,18 @@ def _provenance(plan: Plan, environment: Mapping[str, Any]) -> dict[str, Any]:
         "depends_on": {"hash": hash_of(parts), "parts": parts},
         **{key: environment.get(key) for key in ENVIRONMENT},
         "seeds": [] if seeds is None else seeds.value,
+        **({"own_autoencoders": own} if own else {}),
     }
+
+
+def _refuse_other_weights(plan: Plan, environment: Mapping[str, Any]) -> None:
+    """The cache of the hub is shared: another program may have brought another commit between plan and notebook."""
+    loaded = environment.get("weights_sha256")
+    if loaded not in {None, plan.model.sha256}:
+        raise UserError(
+            f"the notebook ran on weights of {plan.model.name} with sha256 {loaded}, not on those with "
+            f"{plan.model.sha256} that lay in the cache before; run it again"
+        )
 
 
 def _checked_file(folder: Path, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from picks.run.progress import PlainProgress
 from picks.run.record import build_record
 from picks.run.state import COMPLETE, ERROR, KILLED, Ending, RunState
 from picks.run.terminal import uninterrupted
-from reproductions.common.catalogue import ModelCard
 from reproductions.common.claims import ClaimError
 from reproductions.common.errors import UserError
 from reproductions.common.files import write_json
@@ -112,18 +111,29 @@ def _stopped(error: BaseException, folder: Path) -> Ending:
     return Ending(ERROR, PlaceError.exit_code if isinstance(error, PlaceError) else 4, str(error))
 
 
-def fetch_model(card: ModelCard) -> None:
-    """Make sure that the model is in the cache, in a process of its own: this one never imports torch.
+def fetch_model(plan: Plan) -> None:
+    """Make sure that the model is in the cache and of use here, in a process of its own: this one never imports torch.
 
     Raises:
         PlaceError: there is no place for it; the process has said why.
-        UserError: it is not to be had for another reason, said likewise.
+        UserError: it is not to be had, or of no use, said likewise.
     """
-    command = [sys.executable, "-m", "reproductions.common.fetch", card.name]
+    name = plan.model.name
+    asked = [name, "--device", plan.device, "--needs", *plan.needs]
+    command = [sys.executable, "-m", "reproductions.common.fetch", *asked]
     code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, cwd=Path(__file__).parents[3]).returncode
     if code:
         kind = PlaceError if code == PlaceError.exit_code else UserError
-        raise kind(f"the model {card.name} is not to be had; nothing was run")
+        raise kind(f"the model {name} is not to be had; nothing was run")
+
+
+def settled(plan: Plan) -> Plan:
+    """The plan with exactly the model that lies in the cache: its commit and its checksum."""
+    if plan.model.kind == "wheels":
+        return plan
+    from reproductions.common.fetch import pinned  # the hub's library is slow to import
+
+    return replace(plan, model=pinned(plan.model))
 
 
 def make_folder(root: Path, reproduction: str, model: str, profile: str) -> Path:

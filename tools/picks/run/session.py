@@ -37,6 +37,8 @@ def hold(plan: Plan, options: Namespace, command: str) -> int:
         record.refuse_unrecordable(plan)
     standard_error = Terminal(stderr=True)
     progress = PlainProgress(standard_error) if options.json else progress_on(standard_error)
+    runner.fetch_model(plan)
+    plan = runner.settled(plan)
     with ended_tidily(), _attempt(plan, options) as attempt:
         outcome = runner.run(plan, attempt, progress, _cpu_s(plan))
     if outcome.record is not None:
@@ -52,15 +54,13 @@ def hold(plan: Plan, options: Namespace, command: str) -> int:
 
 @contextmanager
 def _attempt(plan: Plan, options: Namespace) -> Iterator[Attempt]:
-    """The model in the cache and a run directory that is ours: an interrupted run's, or a fresh one."""
+    """A run directory that is ours: an interrupted run's, or a fresh one."""
     if options.run is not None:
         with continuation.locked(options.run):
             with usable(options.run, "start the run anew with --out"):
                 attempt = continuation.go_on(plan, options.run, record=options.record)
-            runner.fetch_model(plan.model)
             yield attempt
         return
-    runner.fetch_model(plan.model)
     folder = _folder(plan, options.out)
     with continuation.locked(folder):
         with usable(folder, runner.ELSEWHERE):
@@ -89,8 +89,7 @@ def _cpu_s(plan: Plan) -> float | None:
 def _folder(plan: Plan, out: Path | None) -> Path:
     if out is not None:
         return runner.take_folder(out)
-    model = plan.model.name.replace("/", "--")
-    return runner.make_folder(plan.root, plan.reproduction.name, model, plan.profile)
+    return runner.make_folder(plan.root, plan.reproduction.name, plan.model.slug, plan.profile)
 
 
 def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespace) -> int:
