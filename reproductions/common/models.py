@@ -1,5 +1,6 @@
 """The one way to a model: `load_model(name)` returns it with TransformerLens's hooks on it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from reproductions.common.catalogue import ModelCard, ModelError, model_card
 from reproductions.common.quiet import quiet_transformers
 from reproductions.common.threads import suit_threads
 
+UNKNOWN = re.compile(r"Could not determine supported architecture.*Config architectures: \['(\w+)'")
+
 
 def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerBridge:
     """The model in float32 with its raw weights and its tokenizer, in evaluation mode, without gradients.
 
     Nothing is folded, centred or expanded: weights and activations are the model's own, grouped heads stay grouped.
-    As is TransformerLens's way, `to_tokens` puts the tokenizer's first special token in front (`prepend_bos=False`
-    does not).
+    `to_tokens` puts the tokenizer's first special token in front (`prepend_bos=False` does not), whatever the
+    architecture: TransformerLens would leave it out for some.
     """
     place = devices.resolve(device)
     card = fetch.pinned(model_card(name))
@@ -30,6 +33,7 @@ def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerB
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(_cannot_load(card, error)) from error
     bridge.cfg.model_name = card.name
+    bridge.cfg.default_prepend_bos = True
     bridge.original_model.requires_grad_(False)
     model.base_model.register_forward_hook(_refuse_nan)
     suit_threads(model.base_model)
@@ -73,6 +77,8 @@ def _load_weights(folder: Path, device: str) -> PreTrainedModel:
 
 def _cannot_load(card: ModelCard, error: Exception) -> str:
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if unknown := UNKNOWN.search(first_line):
+        first_line = f"it has no hooks for {unknown[1]}"
     return f"{card.name} is in the cache, but cannot be loaded with TransformerLens's hooks: {first_line}"
 
 

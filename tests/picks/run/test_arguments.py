@@ -96,6 +96,8 @@ def test_the_defaults() -> None:
         (["x", "--timeout", "-5"], "seconds above 0"),
         (["x", "--profile", "slow"], "invalid choice"),
         (["x", "--device", "tpu"], "invalid choice"),
+        (["x", "--device", "mps"], "wrong numbers on it; take cpu"),
+        (["--continue", "x", "--sae", "path:y"], "leave out all else"),
         (["x", "--prof", "full"], "unrecognized"),
         (["2501.08310", "y"], "one paper at a time"),
         (["x", "--seeds", "4-0"], "no range of at most 1000 seeds"),

@@ -14,6 +14,8 @@ import pytest
 from rich.console import Console
 
 from picks.run import command, launch, runner
+from picks.run.arguments import parse
+from picks.run.plan import make_plan
 from picks.run.progress import LiveProgress, progress_on
 from picks.run.state import cell_titles
 from reproductions.common.errors import UserError
@@ -375,10 +377,10 @@ def test_run_directories_never_collide(tmp_path: Path) -> None:
     assert len({runner.make_folder(tmp_path, "a", "b", "quick") for _ in range(20)}) == 20
 
 
-def test_a_model_that_is_not_to_be_had_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_not_to_be_had_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="smollm2-135m is not to be had"):
-        runner.fetch_model(runner.ModelCard("smollm2-135m", "", "", "", "", "hub", "", ""))
+        runner.fetch_model(make_plan(house.build(tmp_path), parse([house.NAME])))
 
 
 def test_a_cell_is_named_by_the_heading_above_it() -> None:

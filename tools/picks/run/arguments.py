@@ -157,9 +157,7 @@ def assignment(text: str) -> tuple[str, str]:
 
 def _device(text: str) -> str:
     if text == "mps":
-        raise argparse.ArgumentTypeError(
-            "mps is not used here: PyTorch 2.7 to 2.13 compute wrong numbers on it; use cpu"
-        )
+        raise argparse.ArgumentTypeError("mps is of no use: PyTorch 2.7 to 2.13 compute wrong numbers on it; take cpu")
     return text
 
 
