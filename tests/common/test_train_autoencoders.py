@@ -16,7 +16,7 @@ from reproductions.common.autoencoders.judging import Judge, Spliced, histogram
 from reproductions.common.corpus import load_sources
 from reproductions.common.held_out import held_out, write
 from tests.common.tiny_bridge import WIDTH, tiny_llama
-from tests.common.tiny_corpus import source, sources_yml, speeches, tgz
+from tests.common.tiny_corpus import clients, source, sources_yml, speeches, tgz
 
 MODEL, RESIDUAL, MLP = "tiny/llama", "blocks.1.hook_resid_post", "blocks.1.hook_mlp_out"
 
@@ -30,6 +30,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def house(llama: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A corpus, held-out text, a model and a place for autoencoders, all made here."""
     monkeypatch.setenv("DAILY_PICKS_CACHE", str(tmp_path / "cache"))
+    clients(tmp_path, monkeypatch)
     corpus_yml = sources_yml(tmp_path, source(tmp_path, tgz(speeches(60, words=400))))
     for module in ("corpus", "text"):
         monkeypatch.setattr(f"reproductions.common.{module}.load_sources", lambda: load_sources(corpus_yml))

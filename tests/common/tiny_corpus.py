@@ -1,15 +1,38 @@
-"""Archives as registries keep them, made here and fetched by file:// addresses."""
+"""Archives as packages keep them, made here, and clients that fetch them from a folder of this machine."""
 
 import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
+import pytest
 import yaml
 
 from reproductions.common.corpus import Source
+
+CLIENT = """#!/bin/sh
+for asked; do :; done  # the last word
+name="${asked%[@=]*}"
+echo "$0 $*" >> "$FETCHED"
+cp "$ARCHIVES/$name.archive" fetched || { echo "E: no package $name" >&2; exit 1; }
+"""
+
+
+def clients(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """An npm and an apt-get that know the archives of a folder and nobody else; what they were asked goes to a file."""
+    place = folder / "clients"
+    place.mkdir()
+    for name in ("npm", "apt-get"):
+        (place / name).write_text(CLIENT, encoding="utf8")
+        (place / name).chmod(0o755)
+    fetched = folder / "fetched.txt"
+    patch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
+    patch.setenv("ARCHIVES", str(folder))
+    patch.setenv("FETCHED", str(fetched))
+    return fetched
 
 
 def tgz(members: dict[str, bytes]) -> bytes:
@@ -48,13 +71,14 @@ def speeches(n: int, words: int = 40, power: int = 2) -> dict[str, bytes]:
 def source(folder: Path, archive: bytes, **changed: object) -> Source:
     """A source of the corpus that lies in a folder here."""
     name = str(changed.get("name", "speeches"))
-    path = folder / f"{name}.archive"
-    path.write_bytes(archive)
+    (folder / f"{name}.archive").write_bytes(archive)
     entry = {
         "name": name,
         "title": f"The {name}",
         "licence": "Public domain",
-        "url": path.as_uri(),
+        "client": "npm",
+        "package": name,
+        "version": "1.0",
         "sha256": hashlib.sha256(archive).hexdigest(),
         "files": "*.json",
         "reader": "json_text",

@@ -39,7 +39,7 @@ LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches or refus
         "usage",
         "verdicts",
     }
-    | {"devices", "examine", "fetch", "hub", "store", "wheels"}
+    | {"clients", "devices", "examine", "fetch", "hub", "store", "wheels"}
 )
 NOT_DATA = frozenset({"reproduction.yml", "notebook.ipynb"})
 NOT_DATA_SUFFIXES = frozenset({".py", ".pyc", ".md"})
