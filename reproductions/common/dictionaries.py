@@ -42,7 +42,7 @@ class OwnAutoencoder:
         Raises:
             UserError: there is none, or none that they read.
         """
-        name = str(self._configuration.get("metadata", {}).get("hook_name") or self._configuration.get("hook_name"))
+        name = self._configuration["hook_name"]
         if before := BEFORE.fullmatch(name):
             return f"blocks.{int(before[1]) - 1}.hook_resid_post"
         if not BEHIND.fullmatch(name):
@@ -55,7 +55,8 @@ class OwnAutoencoder:
     @property
     def width(self) -> int:
         """d_in: the model's d_model."""
-        return int(self._configuration["d_in"])
+        width: int = self._configuration["d_in"]
+        return width
 
     def to_json(self) -> dict[str, str]:
         """What a record keeps of it."""
@@ -66,11 +67,13 @@ class OwnAutoencoder:
 
     @cached_property
     def _configuration(self) -> dict[str, Any]:
+        """Its width and its hook, which older versions of SAELens name outside the metadata."""
         path = self.folder / CONFIG
         try:
             content = json.loads(path.read_text(encoding="utf8"))
-            return {**content, "d_in": int(content["d_in"])}
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            hook = content.get("metadata", {}).get("hook_name") or content.get("hook_name")
+            return {"d_in": int(content["d_in"]), "hook_name": str(hook)}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self}: {path} is no configuration of SAELens: {error!r}; give a file that its save_model wrote"
             ) from None

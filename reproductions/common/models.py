@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
@@ -30,7 +31,7 @@ def load_model(name: str = "smollm2-135m", device: str = "auto") -> TransformerB
         try:
             model = _load_weights(folder, place)
             bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, device=place)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelError(_cannot_load(card, error)) from error
     bridge.cfg.model_name = card.name
     bridge.cfg.default_prepend_bos = True

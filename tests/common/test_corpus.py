@@ -84,7 +84,7 @@ def test_a_damaged_copy_is_fetched_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("client", "version", "asked"),
-    [("npm", "1.0", "npm pack .* speeches@1.0$"), ("apt", "1:1.0-2", "speeches=1:1.0-2$")],
+    [("npm", "1.0", "npm pack .* speeches@1.0$"), ("apt", "1:1.0", "speeches=1:1.0$")],
 )
 def test_a_package_is_asked_for_by_name_and_version(
     client: str, version: str, asked: str, tmp_path: Path, fetched: Path
@@ -141,9 +141,7 @@ def test_an_archive_that_is_not_the_one_named_is_refused_and_not_kept(tmp_path: 
 def test_what_a_client_cannot_fetch_is_told_in_its_last_word(tmp_path: Path) -> None:
     found = source(tmp_path, tgz(speeches(3)))
     (tmp_path / "speeches.archive").unlink()
-    with pytest.raises(
-        CorpusError, match=r"speeches cannot be fetched: npm pack .* failed; .*: E: no package speeches;"
-    ):
+    with pytest.raises(CorpusError, match=r"speeches cannot be fetched: npm pack .* failed; .*no package speeches;"):
         _texts(found)
 
 

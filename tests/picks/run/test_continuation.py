@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from picks.run import command, continuation, runner
 from picks.run.arguments import parse
 from picks.run.plan import make_plan
+from reproductions.common.dictionaries import named
 from reproductions.common.errors import UserError
 from reproductions.common.files import write_json
 from tests.fixtures import house
@@ -121,6 +123,24 @@ def _results(folder: Path) -> dict[str, Any]:
 
 def _computed(folder: Path) -> list[str]:
     return (folder / "computed").read_text().split()
+
+
+def test_autoencoders_of_the_users_are_kept_for_the_next_attempt(tmp_path: Path) -> None:
+    plan = make_plan(house.build(tmp_path), parse([house.NAME]))
+    file = tmp_path / "sae.safetensors"
+    file.write_bytes(b"weights")
+    (tmp_path / "cfg.json").write_text('{"d_in": 4, "hook_name": "blocks.2.hook_mlp_out"}', encoding="utf8")
+    plan = replace(plan, autoencoders=(named(f"path:{file}"),))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    continuation.begin(plan, {}, folder)
+    options = parse(["--continue", str(folder)])
+    assert continuation.reopen(options).saes == [f"path:{file}"]
+    assert json.loads((folder / "autoencoders.json").read_text()) == [str(file)]
+    continuation.go_on(plan, folder, record=False)
+    file.write_bytes(b"others")
+    with pytest.raises(UserError, match="because the autoencoders changed"):
+        continuation.go_on(plan, folder, record=False)
 
 
 def test_a_run_whose_runner_was_killed_goes_on_and_finds_the_same(killed: tuple[Path, Path]) -> None:

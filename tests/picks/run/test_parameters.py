@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,11 +122,25 @@ def test_models_are_the_listed_ones_or_any_of_the_hub(schema: Schema) -> None:
     assert choose_model(schema, None, "coin_flips") == "smollm2-135m"
     assert choose_model(schema, "gemma3-270m", "coin_flips") == "gemma3-270m"
     assert choose_model(schema, "owner/name", "coin_flips") == "owner/name"
+    assert choose_model(schema, "gpt2", "coin_flips") == "gpt2"
+    assert choose_model(schema, "path:models/mine", "coin_flips") == "path:models/mine"
     for name in ("gemma-270m", "../evil", "owner/../evil", "a/b/c"):
         with pytest.raises(UserError, match="does not run on"):
             choose_model(schema, name, "coin_flips")
     with pytest.raises(UserError, match=r"did you mean gemma3-270m\?"):
         choose_model(schema, "gemma-270m", "coin_flips")
+
+
+def test_where_autoencoders_are_needed_models_without_any_are_not_offered(schema: Schema) -> None:
+    needy = replace(schema, needs=("autoencoders", "heads"))
+    assert needy.parts == ("heads",)
+    assert choose_model(needy, "smollm2-135m", "coin_flips") == "smollm2-135m"
+    for name in ("gpt2", "owner/name"):
+        with pytest.raises(UserError, match=rf"none of {name} come with .*\nmodels: smollm2-135m; .* --sae path:FILE"):
+            choose_model(needy, name, "coin_flips")
+        assert choose_model(needy, name, "coin_flips", own_autoencoders=True) == name
+    with pytest.raises(UserError, match=r"models: smollm2-135m$"):
+        choose_model(needy, "gpt-2", "coin_flips")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from picks.run import provenance, record
 from picks.run.arguments import parse
 from picks.run.plan import Plan, make_plan
 from reproductions.common.claims import ClaimError
+from reproductions.common.dictionaries import OwnAutoencoder, named
 from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, write_json
 from reproductions.common.metrics import Metric, missing, share_of
@@ -274,6 +276,64 @@ def test_a_record_is_a_profile_from_a_commit(root: Path) -> None:
     (root / "reproductions" / "coin_flips" / "new.py").write_text("x = 1")
     with pytest.raises(UserError, match=r"clean tree(.|\n)*coin_flips/new\.py"):
         record.refuse_unrecordable(_plan(root))
+
+
+def test_a_record_is_never_of_a_model_without_a_checksum(root: Path) -> None:
+    _commit(root)
+    plan = _plan(root, "--model", "gpt2")
+    unpinned = replace(plan, model=replace(plan.model, sha256=None))
+    with pytest.raises(UserError, match="keeps no model without a checksum; give gpt2 its sha256 in models"):
+        record.refuse_unrecordable(unpinned)
+    record.refuse_unrecordable(replace(plan, model=replace(plan.model, sha256="0" * 64)))
+
+
+def test_a_record_is_never_of_what_only_this_machine_has(root: Path, tmp_path: Path) -> None:
+    _commit(root)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match=r"path:/.*mine is not$"):
+        record.refuse_unrecordable(_plan(root, "--model", f"path:{tmp_path / 'mine'}"))
+    with pytest.raises(UserError, match="leave out --sae"):
+        record.refuse_unrecordable(replace(_plan(root), autoencoders=(_own(tmp_path),)))
+
+
+def _own(folder: Path) -> OwnAutoencoder:
+    (folder / "sae").mkdir()
+    (folder / "sae" / "w.safetensors").write_bytes(b"weights")
+    write_json(folder / "sae" / "cfg.json", {"d_in": 4, "metadata": {"hook_name": "blocks.2.hook_resid_post"}})
+    return named(f"path:{folder / 'sae' / 'w.safetensors'}")
+
+
+def test_the_users_own_model_and_autoencoders_are_marked_as_such(root: Path, folder: Path, tmp_path: Path) -> None:
+    own = _own(tmp_path)
+    plan = replace(_plan(root, "--model", f"path:{tmp_path}"), autoencoders=(own,))
+    plan = replace(plan, model=replace(plan.model, sha256="abcd" * 16))
+    built = _build(plan, folder)
+    assert (built["model"]["kind"], built["model"]["sha256"]) == ("path", "abcd" * 16)
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    assert built["provenance"]["own_autoencoders"] == [
+        {"file": str(own.file), "site": "blocks.2.hook_resid_post", "sha256": sha256}
+    ]
+    assert f"|model:path:{tmp_path}@abcd|" in built["signature"]
+    assert f"|sae:{sha256[:4]}|" in built["signature"]
+    assert "own_autoencoders" not in _build(_plan(root), folder)["provenance"]
+
+
+def test_a_model_of_the_hub_is_recorded_with_its_commit_and_checksum(root: Path, folder: Path) -> None:
+    plan = _plan(root, "--model", "owner/name")
+    plan = replace(plan, model=replace(plan.model, revision="c" * 40, sha256="abcd" * 16))
+    built = _build(plan, folder, environment=MACHINE | {"weights_sha256": "abcd" * 16})
+    assert (built["model"]["revision"], built["model"]["sha256"]) == ("c" * 40, "abcd" * 16)
+    assert "|model:owner/name@abcd|" in built["signature"]
+
+
+def test_a_run_on_other_weights_than_were_planned_has_no_record(root: Path, folder: Path) -> None:
+    with pytest.raises(UserError, match=r"weights of smollm2-135m with sha256 0000, not on .*; run it again"):
+        _build(_plan(root), folder, environment=MACHINE | {"weights_sha256": "0000"})
+
+
+def test_autoencoders_are_only_given_to_what_reads_some(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="coin_flips reads no autoencoders; leave out --sae"):
+        _plan(root, "--sae", f"path:{_own(tmp_path).file}")
 
 
 def test_a_repository_without_a_commit_cannot_record(root: Path) -> None:
