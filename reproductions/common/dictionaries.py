@@ -58,6 +58,14 @@ class OwnAutoencoder:
         width: int = self._configuration["d_in"]
         return width
 
+    def misfit(self, width: int | None, layers: int | None) -> str:
+        """Why it cannot be of a model so wide and deep; empty where it can."""
+        if width not in {None, self.width}:
+            return f"it reads vectors of {self.width} numbers, and the model's have {width}"
+        if layers is not None and int(self.site.split(".")[1]) >= layers:
+            return f"it is of {self.site}, and the model has the blocks 0 to {layers - 1}"
+        return ""
+
     def to_json(self) -> dict[str, str]:
         """What a record keeps of it."""
         return {"file": str(self.file), "site": self.site, "sha256": sha256(self.file)}

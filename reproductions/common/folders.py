@@ -37,6 +37,14 @@ def lacking(folder: Path) -> list[str]:
     return missing if has_tokenizer else [*missing, "tokenizer.json"]
 
 
+def shape_of(folder: Path) -> tuple[int | None, int | None]:
+    """Width and layers of a model as its configuration has them, by whichever name; None where it has none."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf8"))
+    config |= config.get("text_config", {})
+    width = config.get("hidden_size", config.get("n_embd", config.get("d_model")))
+    return width, config.get("num_hidden_layers", config.get("n_layer"))
+
+
 def is_pointer(path: Path) -> bool:
     """Whether a file is what git keeps in place of a large one, and not the large one itself."""
     with path.open("rb") as file:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from picks.run.arguments import parse
 from picks.run.plan import make_plan
 from picks.run.progress import LiveProgress, progress_on
 from picks.run.state import cell_titles
+from reproductions.common.dictionaries import OwnAutoencoder, named
 from reproductions.common.errors import UserError
 from tests.fixtures import house
 
@@ -381,6 +383,34 @@ def test_a_model_that_is_not_to_be_had_stops_the_run(tmp_path: Path, monkeypatch
     monkeypatch.setattr(runner.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="smollm2-135m is not to be had"):
         runner.fetch_model(make_plan(house.build(tmp_path), parse([house.NAME])))
+
+
+@pytest.mark.parametrize(
+    ("width", "site", "why"),
+    [
+        (8, "blocks.1.hook_mlp_out", "vectors of 8 numbers, and the model's have 16"),
+        (16, "blocks.2.hook_mlp_out", "0 to 1"),
+    ],
+)
+def test_an_autoencoder_that_cannot_be_of_the_model_is_refused(
+    width: int, site: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAILY_PICKS_CACHE", str(tmp_path / "cache"))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("model.safetensors", "tokenizer.json", "sae.safetensors"):
+        (mine / name).write_bytes(b"")
+    (mine / "config.json").write_text('{"n_embd": 16, "n_layer": 2}', encoding="utf8")
+    plan = make_plan(house.build(tmp_path / "house"), parse([house.NAME, "--model", f"path:{mine}"]))
+    assert runner.settled(plan).model.sha256
+
+    def own(width: int, site: str) -> OwnAutoencoder:
+        (mine / "cfg.json").write_text(json.dumps({"d_in": width, "hook_name": site}), encoding="utf8")
+        return named(f"path:{mine / 'sae.safetensors'}")
+
+    runner.settled(replace(plan, autoencoders=(own(16, "blocks.1.hook_mlp_out"),)))
+    with pytest.raises(UserError, match=rf"--sae path:/.* is none of path:/.*mine: it .*{why}"):
+        runner.settled(replace(plan, autoencoders=(own(width, site),)))
 
 
 def test_a_cell_is_named_by_the_heading_above_it() -> None:

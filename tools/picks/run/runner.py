@@ -128,12 +128,20 @@ def fetch_model(plan: Plan) -> None:
 
 
 def settled(plan: Plan) -> Plan:
-    """The plan with exactly the model that lies in the cache: its commit and its checksum."""
-    if plan.model.kind == "wheels":
-        return plan
-    from reproductions.common.fetch import pinned  # the hub's library is slow to import
+    """The plan with exactly the model that lies in the cache: its commit and its checksum.
 
-    return replace(plan, model=pinned(plan.model))
+    Raises:
+        UserError: an autoencoder of the user's cannot be of that model.
+    """
+    if plan.model.kind == "wheels" and not plan.autoencoders:
+        return plan
+    from reproductions.common import fetch, folders  # the hub's library is slow to import
+
+    model = fetch.pinned(plan.model)
+    for own in plan.autoencoders:
+        if why := own.misfit(*folders.shape_of(fetch.ensure(model))):
+            raise UserError(f"{own}: is none of {model.name}: {why}")
+    return replace(plan, model=model)
 
 
 def make_folder(root: Path, reproduction: str, model: str, profile: str) -> Path:
