@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from picks.run import command, launch, runner
+from picks.run import command, launch, runner, session
 from picks.run.arguments import parse
 from picks.run.plan import make_plan
 from picks.run.progress import LiveProgress, progress_on
@@ -435,3 +435,12 @@ def test_progress_is_one_plain_line_a_cell_in_a_file_and_live_on_a_terminal() ->
     assert plain.getvalue() == "[1/2] Toss [red]the coin[/red] … 0.1 s\n"
     assert "Toss [red]the coin[/red]" in terminal.getvalue()
     assert isinstance(progress, LiveProgress)
+
+
+def test_a_run_with_autoencoders_of_the_users_is_compared_with_no_record(tmp_path: Path) -> None:
+    plan = make_plan(house.build(tmp_path), parse([house.NAME]))
+    file = tmp_path / "sae.safetensors"
+    told = session._changes(replace(plan, autoencoders=(OwnAutoencoder(file),)), {})
+    assert isinstance(told, str)
+    assert "not compared" in told
+    assert "Autoencoders of yours" in told

@@ -144,6 +144,8 @@ def _former(plan: Plan, profile: str) -> dict[str, Any] | None:
 
 def changes_since(plan: Plan, found: Mapping[str, Any]) -> list[record.Change] | str:
     """What has changed since the record; in words, why it cannot be told."""
+    if plan.autoencoders:
+        return "Autoencoders of yours took the place of those of the recorded run; not compared."
     try:
         former = record.recorded(plan.reproduction, plan.model.name, plan.profile)
     except UserError as error:
