@@ -37,10 +37,11 @@ def hold(plan: Plan, options: Namespace, command: str) -> int:
         record.refuse_unrecordable(plan)
     standard_error = Terminal(stderr=True)
     progress = PlainProgress(standard_error) if options.json else progress_on(standard_error)
-    runner.fetch_model(plan)
-    plan = runner.settled(plan)
-    with ended_tidily(), _attempt(plan, options) as attempt:
-        outcome = runner.run(plan, attempt, progress, _cpu_s(plan))
+    with ended_tidily():
+        runner.fetch_model(plan)
+        plan = runner.settled(plan)
+        with _attempt(plan, options) as attempt:
+            outcome = runner.run(plan, attempt, progress, _cpu_s(plan))
     if outcome.record is not None:
         return _conclude(plan, outcome.record, attempt.folder, options)
     if options.json:
