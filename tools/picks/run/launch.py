@@ -79,6 +79,9 @@ class Kernel(AsyncKernelManager):
         await super()._async_launch_kernel(kernel_cmd, **kw)
         self.process = getattr(self.provisioner, "process", None)
 
+    async def _async_interrupt_kernel(self) -> None:
+        """Nothing: only a kernel that is killed next is interrupted, and it would tell of it in its log."""
+
     async def _async_kill_kernel(self, restart: bool = False) -> None:
         """Leave it to the guard, which would otherwise be killed before it has found what was detached."""
         self.kill()
