@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,4 +176,9 @@ def test_no_place_for_a_model_is_not_bad_input(monkeypatch: pytest.MonkeyPatch) 
     ended = subprocess.CompletedProcess([], PlaceError.exit_code)
     monkeypatch.setattr(runner.subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(PlaceError, match="smollm2-135m is not to be had"):
-        runner.fetch_model(runner.ModelCard("smollm2-135m", "", "", "", "", "hub", "", ""))
+        runner.fetch_model(_plan())
+
+
+def _plan() -> Any:
+    """As much of a plan as fetching its model asks for."""
+    return SimpleNamespace(model=SimpleNamespace(name="smollm2-135m"), device="cpu", needs=())

@@ -34,7 +34,11 @@ def _shown(record: dict[str, Any], declared: Claims, capsys: pytest.CaptureFixtu
     paper = SimpleNamespace(id="2501.00002", title="Coins")
     model = SimpleNamespace(name=record["model"]["name"], title="A model", note="small")
     plan: Any = SimpleNamespace(
-        reproduction=SimpleNamespace(paper=paper), model=model, profile=record["profile"], claims=declared
+        reproduction=SimpleNamespace(paper=paper),
+        model=model,
+        profile=record["profile"],
+        claims=declared,
+        autoencoders=(),
     )
     show_verdicts(Console(width=width), plan, record, Path("runs") / "it", [])
     return capsys.readouterr().out

@@ -440,7 +440,7 @@ def test_progress_is_one_plain_line_a_cell_in_a_file_and_live_on_a_terminal() ->
 def test_a_run_with_autoencoders_of_the_users_is_compared_with_no_record(tmp_path: Path) -> None:
     plan = make_plan(house.build(tmp_path), parse([house.NAME]))
     file = tmp_path / "sae.safetensors"
-    told = session._changes(replace(plan, autoencoders=(OwnAutoencoder(file),)), {})
+    told = session.changes_since(replace(plan, autoencoders=(OwnAutoencoder(file),)), {})
     assert isinstance(told, str)
     assert "not compared" in told
     assert "Autoencoders of yours" in told
