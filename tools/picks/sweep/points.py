@@ -130,7 +130,7 @@ def select(root: Path, options: Namespace) -> list[Point]:
 def of(root: Path, options: Namespace, fields: Mapping[str, Any]) -> Point:
     """The point that `sweep.json` tells of, for today's code."""
     asked = {"paper": fields["reproduction"], "model": fields["model"], "profile": fields["profile"]}
-    rest = {"parameters": fields["parameters"], "device": options.device, "timeout": options.timeout}
+    rest = {"parameters": fields["parameters"], "device": options.device, "timeout": options.timeout, "saes": []}
     return Point(make_plan(root, Namespace(**asked, **rest)), fields["parameters"], fields["why"], options.threads)
 
 
