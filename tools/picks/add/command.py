@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
         for why in refused:
             print(f"{PROGRAM}: {why}", file=sys.stderr)
         return UserError.exit_code if refused else 0
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UserError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return UserError.exit_code

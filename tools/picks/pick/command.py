@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,12 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(argv)
     try:
-        return _pick(root, options)
+        code = _pick(root, options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READY
     except (UserError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return UserError.exit_code
