@@ -1,0 +1,13 @@
+"""Do an autoencoder's errors harm a model more than random ones of their size? (Gurnee, LessWrong 2024)
+
+On a model of your own, with an autoencoder of SAELens for one of its sites:
+
+    dictionary = Dictionary("blocks.15.hook_resid_post", sae)
+    found = measure(model, tokens, dictionary, draws=3, ks=(2, 32), cosines=(0.95, 0.8))  # tokens [texts, positions]
+    doublings = found.excess("sae")  # log2 of how many times the KL of a random point as far away, for each text
+"""
+
+from reproductions.common.latents import Dictionary
+from reproductions.sae_errors.method import Site, at_cosine, at_distance, measure, substitutes
+
+__all__ = ["Dictionary", "Site", "at_cosine", "at_distance", "measure", "substitutes"]

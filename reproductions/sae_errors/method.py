@@ -1,0 +1,338 @@
+"""Do an autoencoder's errors harm a model more than random ones of their size? (Gurnee, LessWrong 2024, and its thread)
+
+At a site an activation x [d] is replaced by a substitute, so that the model's next tokens are distributed as Q and not
+as P. What that does is told twice, in nats a token, as means over the tokens of a text:
+
+    KL(P || Q) = sum_v P_v (log P_v - log Q_v)        and        loss(Q) - loss(P), of the tokens that do come.
+
+With the autoencoder's reconstruction x^ and its error e = x^ - x, substitutes are x^ itself; x^ brought to the length
+of x; points at the distance |e| from x, in a random direction, in one that is distributed as activations are, and in
+that of another token's error; and a random point of the length of x^ with the angle that x^ has to x. Position 0 and
+outliers, which no autoencoder here was trained on, keep what they have.
+
+Shapes: N texts of T positions, d = d_model, S sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+from torch import Tensor
+
+from reproductions.common.activations import activations, layer_of
+from reproductions.common.blocks import BATCH, Blocks
+from reproductions.common.edits import Edited, unembed
+from reproductions.common.held_out import Excerpt
+from reproductions.common.latents import Dictionary
+from reproductions.common.metrics import Metric, mean_of, plain
+from reproductions.common.model import Model
+from reproductions.common.text import sequences
+
+LOGITS = 64  # tokens whose logits are held at once
+SUBSTITUTES = {
+    "sae": "the reconstruction",
+    "norm": "the reconstruction, brought to the activation's length",
+    "random": "a random point at the reconstruction's distance",
+    "shaped": "the same, its direction distributed as activations are",
+    "other": "the same, its direction that of another token's error",
+    "cosine": "a random point with the reconstruction's angle and length",
+    "mean": "the mean activation",
+    "zero": "zero",
+}
+DRAWN = ("random", "shaped", "cosine")
+ALONE = ("sae", "random")  # put at a single position, too
+MEASURED = (*SUBSTITUTES, "noise", *(f"{name}_single" for name in ALONE))
+KINDS = {"resid": "residual stream", "attn": "attention outputs", "mlp": "MLP outputs"}
+
+
+def first_tokens(model: Model, excerpts: Sequence[Excerpt], texts: int, tokens: int, seed: int = 0) -> Tensor:
+    """The first tokens of so many excerpts in random order, [texts, tokens]; those that are too short are left out."""
+    some = Random(seed).sample(list(excerpts), len(excerpts))
+    found = (sequences(model, [excerpt.text])[:1, :tokens] for excerpt in some)
+    return torch.cat(list(islice(filter(len, found), texts)))
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors [..., d] brought to length 1."""
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(vectors.dtype).tiny)
+
+
+def at_distance(x: Tensor, direction: Tensor, distance: Tensor) -> Tensor:
+    """The point at a distance [...] from x [..., d] in a direction [..., d]."""
+    return x + distance[..., None] * unit(direction)
+
+
+def at_cosine(x: Tensor, direction: Tensor, cosine: Tensor, norm: Tensor) -> Tensor:
+    """A point of a length [...] that has a cosine [...] to x [..., d]: norm (c u + sqrt(1 - c^2) o).
+
+    u = x / |x|; o is the part of a direction [..., d] that is orthogonal to it, brought to length 1.
+    """
+    u = unit(x)
+    o = unit(direction - (direction * u).sum(-1, keepdim=True) * u)
+    c = cosine.clamp(-1, 1)
+    return norm[..., None] * (c[..., None] * u + (1 - c.square()).sqrt()[..., None] * o)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The mean [d] of a site's activations, and a root [d, d] of their covariance."""
+
+    mean: Tensor
+    root: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Moments:
+        """Of rows [n, d]."""
+        mean = rows.mean(0)
+        values, vectors = torch.linalg.eigh((rows - mean).double().T.cov())
+        return cls(mean, (vectors * values.clamp(min=0).sqrt()).T.to(rows))
+
+
+def substitutes(x: Tensor, x_hat: Tensor, noise: Tensor, moments: Moments) -> dict[str, Tensor]:
+    """Each substitute [N, T, d] for activations x; noise [N, T, d] is standard normal. Other tokens are of the text."""
+    error, norm = x_hat - x, x_hat.norm(dim=-1)
+    distance, cosine = error.norm(dim=-1), (unit(x) * unit(x_hat)).sum(-1)
+    return {
+        "sae": x_hat,
+        "norm": unit(x_hat) * x.norm(dim=-1, keepdim=True),
+        "random": at_distance(x, noise, distance),
+        "shaped": at_distance(x, noise @ moments.root, distance),
+        "other": at_distance(x, error.roll(x.shape[1] // 2, dims=1), distance),
+        "cosine": at_cosine(x, noise, cosine, norm),
+        "mean": moments.mean.expand_as(x),
+        "zero": torch.zeros_like(x),
+    }
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a substitute does to each text: KL divergence and added loss, nats a token, [N]."""
+
+    kl: Tensor
+    loss: Tensor
+
+
+class Reading:
+    """A model at one site: the site's activations x [N, T - 1, d], without position 0, and what can be put there."""
+
+    def __init__(self, model: Model, tokens: Tensor, site: str) -> None:
+        self.model, self.tokens, self.site, self.layer = model, tokens, site, layer_of(site)
+        self.x = torch.cat([found[site] for found in activations(model, [site], tokens)])
+        self.blocks = Blocks(model, tokens)
+        self.before = next(islice(self.blocks.states(tokens), self.layer, None))
+        self.clean = self.final(self.x)
+
+    def final(self, replaced: Tensor) -> Tensor:
+        """What the unembedding reads [N, T, d] with the site's activations replaced; blocks before it are not run."""
+        parts = iter(replaced.split(BATCH))
+        with Edited(self.model, {self.site: lambda _: next(parts)}):
+            after = self.blocks.run(self.layer, self.before)
+        return self.blocks.final(self.layer + 1, after)
+
+    def effects(self, replaced: Mapping[str, Tensor], at: Sequence[int] = ()) -> dict[str, Effect]:
+        """Of each substitute for the activations, at predictions from some positions; by default all but the first."""
+        places = list(at) or list(range(1, self.tokens.shape[1] - 1))
+        after, clean = self.tokens[:, [place + 1 for place in places]].flatten(), self.clean[:, places].flatten(0, 1)
+        changed = [self.final(put)[:, places].flatten(0, 1) for put in replaced.values()]
+        found = divergences(self.model, clean, changed, after).view(len(replaced), 2, len(self.tokens), -1).mean(-1)
+        return {name: Effect(*values) for name, values in zip(replaced, found, strict=True)}
+
+
+def divergences(model: Model, clean: Tensor, changed: Sequence[Tensor], after: Tensor) -> Tensor:
+    """KL divergence and added loss [variants, 2, n] of final states [n, d] each, where tokens `after` [n] come next."""
+    found = []
+    for rows in torch.arange(len(after)).split(LOGITS):
+        log_p, right = unembed(model, clean[rows]).float().log_softmax(-1), after[rows, None]
+        for log_q in (unembed(model, states[rows]).float().log_softmax(-1) for states in changed):
+            apart = log_p - log_q
+            found.append(torch.stack([(log_p.exp() * apart).sum(-1), apart.gather(-1, right)[:, 0]]))
+    parts = [torch.stack(found[start : start + len(changed)]) for start in range(0, len(found), len(changed))]
+    return torch.cat(parts, dim=-1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What was found at a site: effects on each text [N], by what was put there, and what the autoencoder misses.
+
+    kl, loss: by substitute. at_k [K, 2, N]: KL of what the `ks` strongest latents rebuild, and of random points with
+    its angle and length; angles: its mean cosines. curve [C, N]: KL of random points of the activation's length, by
+    their `cosines`. missed: the share of the variance that the reconstruction misses.
+    """
+
+    name: str
+    kl: dict[str, Tensor]
+    loss: dict[str, Tensor]
+    ks: tuple[int, ...]
+    at_k: Tensor
+    angles: tuple[float, ...]
+    cosines: tuple[float, ...]
+    curve: Tensor
+    missed: float
+
+    @property
+    def kind(self) -> str:
+        """resid, attn or mlp."""
+        return self.name.rpartition("hook_")[2].partition("_")[0]
+
+    def excess(self, name: str, over: str = "random") -> Tensor:
+        """How many times KL doubles from one substitute to the other: log2 of the ratio of each text's means [N]."""
+        return (self.kl[name] / self.kl[over]).log2()
+
+
+def gaussian(like: Tensor, seed: int) -> Tensor:
+    """Standard normal noise [N, T, d], the same at all sites of a width."""
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed)).to(like)
+
+
+def strongest(dictionary: Dictionary, x: Tensor, k: int) -> Tensor:
+    """What the k latents that are most active on x [..., d] rebuild of it; outliers pass as they are."""
+    codes = dictionary.codes(x)
+    kept = torch.zeros_like(codes).scatter(-1, (top := codes.topk(k, dim=-1)).indices, top.values)
+    return torch.where(dictionary.ordinary(x)[..., None], dictionary.sae.decode(kept), x)
+
+
+@torch.no_grad()
+def measure(
+    model: Model, tokens: Tensor, dictionary: Dictionary, draws: int, ks: Sequence[int], cosines: Sequence[float]
+) -> Site:
+    """All effects at a site; random substitutes are drawn so many times, and their effects averaged."""
+    reading = Reading(model, tokens, dictionary.site)
+    x, x_hat, usual = reading.x, dictionary.reconstructed(reading.x), dictionary.ordinary(reading.x)
+    moments, noise = Moments.of(x[usual]), [gaussian(x, seed) for seed in range(draws + 1)]
+    rebuilt = {k: strongest(dictionary, x, k) for k in ks}
+    angles = {k: (unit(x) * unit(some)).sum(-1) for k, some in rebuilt.items()}
+    put = substitutes(x, x_hat, noise[0], moments) | {"noise": at_distance(x, noise[draws], (x_hat - x).norm(dim=-1))}
+    for draw in range(1, draws):
+        more = substitutes(x, x_hat, noise[draw], moments)
+        put |= {f"{name} {draw}": more[name] for name in DRAWN}
+    put |= {f"k {k}": some for k, some in rebuilt.items()}
+    put |= {f"as k {k}": at_cosine(x, noise[0], angles[k], some.norm(dim=-1)) for k, some in rebuilt.items()}
+    put |= {f"at {c}": at_cosine(x, noise[0], torch.full_like(x[..., 0], c), x.norm(dim=-1)) for c in cosines}
+    found = reading.effects({name: torch.where(usual[..., None], some, x) for name, some in put.items()})
+    alone = x.shape[1] // 2
+    single = {name: torch.cat([x[:, :alone], put[name][:, alone, None], x[:, alone + 1 :]], 1) for name in ALONE}
+    found |= {f"{name}_single": effect for name, effect in reading.effects(single, [alone + 1]).items()}
+    return Site(
+        name=dictionary.site,
+        kl={name: drawn_mean(found, name, "kl", draws) for name in MEASURED},
+        loss={name: drawn_mean(found, name, "loss", draws) for name in MEASURED},
+        ks=tuple(ks),
+        at_k=torch.stack([torch.stack([found[f"k {k}"].kl, found[f"as k {k}"].kl]) for k in ks]),
+        angles=tuple(angle[usual].mean().item() for angle in angles.values()),
+        cosines=tuple(cosines),
+        curve=torch.stack([found[f"at {c}"].kl for c in cosines]),
+        missed=float((x_hat - x)[usual].square().sum() / (x - moments.mean)[usual].square().sum()),
+    )
+
+
+def drawn_mean(found: Mapping[str, Effect], name: str, what: str, draws: int) -> Tensor:
+    """An effect on each text [N], the mean over draws where chance enters."""
+    names = [name, *(f"{name} {draw}" for draw in range(1, draws) if name in DRAWN)]
+    return torch.stack([getattr(found[each], what) for each in names]).mean(0)
+
+
+def toy(worlds: int = 24, d: int = 32, n: int = 96, tokens: int = 64) -> Tensor:
+    """The positive control: worlds where errors along features must do more harm than random ones; log2 ratio [worlds].
+
+    n features, random directions in d dimensions, four of them active at a token; what reads them is a ReLU for each
+    feature, and random logits of those. The reconstruction misses the weakest active feature and invents another.
+    """
+    found = []
+    for seed in range(worlds):
+        drawn = torch.Generator().manual_seed(seed)
+        features, readout = unit(torch.randn(n, d, generator=drawn)), torch.randn(n, 40, generator=drawn)
+        active = torch.rand(tokens, n, generator=drawn).argsort(-1)[:, :5]
+        strengths = 1 + torch.rand(tokens, 4, generator=drawn)
+        x = (strengths[..., None] * features[active[:, :4]]).sum(1)
+        weakest = strengths.min(-1)
+        missed = features[active[torch.arange(tokens), weakest.indices]]
+        error = weakest.values[:, None] * (features[active[:, 4]] - missed)
+        near = at_distance(x, torch.randn(tokens, d, generator=drawn), error.norm(dim=-1))
+        log_p, along, apart = (
+            ((states @ features.T - 0.5).relu() @ readout).log_softmax(-1) for states in (x, x + error, near)
+        )
+        kl = [(log_p.exp() * (log_p - log_q)).sum(-1).mean() for log_q in (along, apart)]
+        found.append((kl[0] / kl[1]).log2())
+    return torch.stack(found)
+
+
+COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of site, by name: values of each text [N]
+    "excess_{}": lambda site: site.excess("sae"),
+    "excess_{}_noise": lambda site: site.excess("noise"),
+    "excess_{}_single": lambda site: site.excess("sae_single", "random_single"),
+    "norm_{}": lambda site: site.excess("norm"),
+    "shaped_{}": lambda site: site.excess("sae", "shaped"),
+    "own_{}": lambda site: site.excess("sae", "other"),
+    "angle_{}": lambda site: site.excess("sae", "cosine"),
+    "loss_{}": lambda site: site.loss["sae"] - site.loss["random"],
+    "loss_{}_noise": lambda site: site.loss["noise"] - site.loss["random"],
+    "loss_{}_single": lambda site: site.loss["sae_single"] - site.loss["random_single"],
+    "loss_{}_mean": lambda site: site.loss["mean"],
+    "mean_{}": lambda site: site.excess("mean", "sae"),
+}
+
+
+def metrics(sites: Sequence[Site]) -> list[Metric]:
+    """Means over texts of the means over the sites of a kind; what is said of angles is of all sites."""
+    found = [mean_of("excess_toy", toy().tolist())]
+    for kind in KINDS:
+        if own := [site for site in sites if site.kind == kind]:
+            units = {
+                name.format(kind): torch.stack([of(site) for site in own]).mean(0) for name, of in COMPARED.items()
+            }
+            found += [mean_of(name, values.tolist()) for name, values in units.items()]
+    ratios = torch.stack([(site.at_k[:, 0] / site.at_k[:, 1]).log2() for site in sites]).mean(0)
+    found += [mean_of("few_latents", ratios[0].tolist()), mean_of("all_latents", ratios[-1].tolist())]
+    return [*found, plain("missed", sum(site.missed for site in sites) / len(sites), len(sites))]
+
+
+def draw(sites: Sequence[Site]) -> plt.Figure:
+    """KL of each substitute by site, and KL of random points by their angle, with the autoencoder's points beside."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    shown = ("sae", "norm", "random", "shaped", "other", "cosine")
+    for place, name in enumerate(shown):
+        values = [site.kl[name].mean().item() for site in sites]
+        left.bar([x + (place - 2.5) * 0.14 for x in range(len(sites))], values, 0.13, label=SUBSTITUTES[name])
+    left.set_xticks(range(len(sites)), [short(site.name) for site in sites], rotation=30, ha="right", fontsize=8)
+    left.set(yscale="log", title="KL divergence, nats a token")
+    for place, site in enumerate(sites):
+        right.plot(site.cosines, site.curve.mean(1), color=f"C{place % 10}", lw=1, label=short(site.name))
+        right.plot(site.angles, site.at_k[:, 0].mean(1), marker="o", ls="", ms=4, color=f"C{place % 10}")
+    right.set(
+        yscale="log", xlabel="cosine to the activation", title="KL of random points (lines), reconstructions (dots)"
+    )
+    left.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
+    right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
+    return figure
+
+
+def short(site: str) -> str:
+    """`15 resid` for blocks.15.hook_resid_post."""
+    return f"{layer_of(site)} {site.rpartition('hook_')[2].partition('_')[0]}"
+
+
+def curves(sites: Sequence[Site]) -> dict[str, Any]:
+    """The explorer's data: KL by cosine at each site, of random points and of reconstructions of few to all latents."""
+    places = sorted({round(c, 3) for site in sites for c in (*site.cosines, *site.angles)})
+    series = []
+    for site in sites:
+        random = (site.cosines, site.curve.mean(1).tolist())
+        rebuilt = (site.angles, site.at_k[:, 0].mean(1).tolist())
+        for name, (angles, values) in (("random point", random), ("reconstruction by few to all latents", rebuilt)):
+            known = {round(c, 3): value for c, value in zip(angles, values, strict=True)}
+            series.append({"name": name, "group": short(site.name), "values": [known.get(place) for place in places]})
+    about = "How much a stand-in for the activation changes what the model predicts, by its angle to the activation."
+    x, y = {"title": "cosine to the activation", "values": places}, {"title": "KL divergence, nats a token"}
+    return {
+        "title": "Reconstructions and random points at the same angle",
+        "about": about,
+        "x": x,
+        "y": y,
+        "series": series,
+    }

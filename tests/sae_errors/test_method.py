@@ -1,0 +1,232 @@
+"""Stand-ins against their identities, effects against plain passes and brute force, and known answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, kl_div
+
+from reproductions.common import explorers
+from reproductions.common.edits import final_states, logit_lens
+from reproductions.common.held_out import Excerpt
+from reproductions.common.latents import Dictionary
+from reproductions.sae_errors import method
+from reproductions.sae_errors.method import (
+    MEASURED,
+    Moments,
+    Reading,
+    Site,
+    at_cosine,
+    at_distance,
+    curves,
+    divergences,
+    gaussian,
+    measure,
+    metrics,
+    strongest,
+    substitutes,
+    toy,
+    unit,
+)
+from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
+
+SITES = ("blocks.1.hook_resid_post", "blocks.1.hook_attn_out", "blocks.2.hook_mlp_out")
+
+
+@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
+def model(request, tmp_path_factory):
+    return request.param(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return torch.randint(1, len(WORDS), (9, 12), generator=torch.Generator().manual_seed(0))
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+
+
+class Sae:
+    """Latents are the axes of the space and their opposites; the k strongest are kept, and what is left is missed."""
+
+    def __init__(self, k=4, limit=math.inf):
+        self.k, self.W_dec, self.W_enc = k, torch.cat([torch.eye(WIDTH), -torch.eye(WIDTH)]), None
+        self.cfg = type("Cfg", (), {"metadata": type("Metadata", (), {"outlier_norm": limit})})
+
+    def encode(self, x):
+        codes = (x @ self.W_dec.T).relu()
+        return torch.zeros_like(codes).scatter(-1, (top := codes.topk(self.k, -1)).indices, top.values)
+
+    def decode(self, codes):
+        return codes @ self.W_dec
+
+
+# Stand-ins
+
+
+def test_a_point_at_a_distance_is_that_far_away_in_that_direction():
+    x, direction, distance = noise(5, 7, 16), noise(5, 7, 16, seed=1), noise(5, 7, seed=2).abs()
+    moved = at_distance(x, direction, distance) - x
+    torch.testing.assert_close(moved.norm(dim=-1), distance)
+    torch.testing.assert_close(unit(moved), unit(direction))
+
+
+@pytest.mark.parametrize("c", [-1.0, -0.5, 0.0, 0.3, 0.99, 1.0])
+def test_a_point_at_a_cosine_has_exactly_that_cosine_and_length(c):
+    x, direction, norm = noise(5, 7, 16), noise(5, 7, 16, seed=1), noise(5, 7, seed=2).abs()
+    found = at_cosine(x, direction, torch.full_like(norm, c), norm)
+    torch.testing.assert_close(found.norm(dim=-1), norm)
+    torch.testing.assert_close((unit(found) * unit(x)).sum(-1), torch.full_like(norm, c))
+
+
+def test_stand_ins_are_as_far_or_at_the_angle_of_the_reconstruction():
+    x, x_hat = noise(3, 9, 16), noise(3, 9, 16, seed=1)
+    found = substitutes(x, x_hat, noise(3, 9, 16, seed=2), Moments.of(x.flatten(0, 1)))
+    distance = (x_hat - x).norm(dim=-1)
+    for name in ("random", "shaped", "other"):
+        torch.testing.assert_close((found[name] - x).norm(dim=-1), distance)
+    torch.testing.assert_close(found["norm"].norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(unit(found["norm"]), unit(x_hat))
+    torch.testing.assert_close(found["cosine"].norm(dim=-1), x_hat.norm(dim=-1))
+    torch.testing.assert_close((unit(found["cosine"]) * unit(x)).sum(-1), (unit(x_hat) * unit(x)).sum(-1))
+    torch.testing.assert_close(unit(found["other"] - x)[:, 4], unit(x_hat - x)[:, 0])  # of another token of the text
+
+
+def test_shaped_directions_vary_as_activations_do():
+    rows = noise(4000, 6) * torch.tensor([4.0, 3.0, 2.0, 1.0, 0.1, 0.0]).double() + 5
+    moments = Moments.of(rows)
+    drawn = noise(20_000, 6, seed=1) @ moments.root
+    torch.testing.assert_close(drawn.T.cov(), rows.T.cov(), atol=0.4, rtol=0.1)
+    assert drawn[:, 5].abs().max() < 1e-6
+
+
+def test_the_strongest_latents_are_kept_and_outliers_pass():
+    x = noise(2, 5, WIDTH).float()
+    everything = Dictionary(SITES[0], Sae(k=WIDTH))
+    torch.testing.assert_close(strongest(everything, x, WIDTH), x)
+    by_hand = torch.where(x.abs() == x.abs().max(-1, keepdim=True).values, x, 0.0)
+    torch.testing.assert_close(strongest(everything, x, 1), by_hand)
+    torch.testing.assert_close(strongest(Dictionary(SITES[0], Sae(limit=0.1)), x, 1), x)
+
+
+# Effects
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_effects_are_those_of_a_plain_pass(model, tokens, site):
+    reading = Reading(model, tokens, site)
+    replaced = reading.x + 0.3 * noise(*reading.x.shape).float()
+    found = reading.effects({"none": reading.x, "some": replaced})
+    put = iter(replaced.split(len(tokens)))
+    changed = final_states(model, tokens, {site: lambda _: next(put)})
+    log_p, log_q = (
+        model.original_model.lm_head(states)[:, 1:-1].log_softmax(-1)
+        for states in (final_states(model, tokens), changed)
+    )
+    kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1).mean(1)
+    loss = [cross_entropy(log.flatten(0, 1), tokens[:, 2:].flatten(), reduction="none") for log in (log_q, log_p)]
+    torch.testing.assert_close(found["some"].kl, kl, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found["some"].loss, (loss[0] - loss[1]).view(9, -1).mean(1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found["none"].kl, torch.zeros(9), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found["none"].loss, torch.zeros(9), atol=1e-6, rtol=0)
+
+
+def test_one_position_is_judged_where_it_is(model, tokens):
+    reading = Reading(model, tokens, SITES[0])
+    replaced = reading.x.clone()
+    replaced[:, 6] += 1.0  # position 7 of the text
+    before, there = (reading.effects({"some": replaced}, [at])["some"].kl for at in (6, 7))
+    torch.testing.assert_close(before, torch.zeros(9), atol=1e-6, rtol=0)
+    assert (there > 1e-4).all()
+
+
+def test_logits_in_parts_are_the_same(model, tokens, monkeypatch):
+    reading = Reading(model, tokens, SITES[0])
+    put = {"a": reading.x + 0.2, "b": 2 * reading.x}
+    whole = reading.effects(put)
+    monkeypatch.setattr(method, "LOGITS", 7)
+    for name, effect in reading.effects(put).items():
+        torch.testing.assert_close(effect.kl, whole[name].kl)
+        torch.testing.assert_close(effect.loss, whole[name].loss)
+
+
+def test_divergences_of_distributions_that_are_known(model):
+    states = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(0))
+    after = torch.arange(5)
+    (kl, loss), (zero, nothing) = divergences(model, states, [2 * states, states], after)
+    p, q = (model.original_model.lm_head(some).softmax(-1) for some in (states, 2 * states))
+    torch.testing.assert_close(kl, (p * (p / q).log()).sum(-1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(loss, (p / q).log()[torch.arange(5), after], atol=1e-5, rtol=1e-4)
+    assert zero.abs().max() < 1e-6 and nothing.abs().max() < 1e-6
+
+
+# Sites
+
+
+@pytest.fixture(scope="module")
+def sites(model, tokens) -> list[Site]:
+    return [measure(model, tokens, Dictionary(site, Sae()), 2, (1, 4), (0.9, 0.5)) for site in SITES]
+
+
+def test_a_site_has_every_effect_of_every_text(sites):
+    for site in sites:
+        assert set(site.kl) == set(site.loss) == set(MEASURED)
+        assert all(values.shape == (9,) and (values >= -1e-6).all() for values in site.kl.values())
+        assert (site.at_k.shape, site.curve.shape) == ((2, 2, 9), (2, 9))
+        assert 0 < site.missed < 1 and site.angles[0] < site.angles[1]
+        torch.testing.assert_close(site.at_k[1, 0], site.kl["sae"])  # all active latents are the reconstruction
+
+
+def test_an_autoencoder_that_misses_nothing_does_nothing(model, tokens):
+    found = measure(model, tokens, Dictionary(SITES[0], Sae(k=WIDTH)), 1, (1, WIDTH), (0.9, 0.5))
+    assert found.missed < 1e-6
+    for name in ("sae", "norm", "random", "shaped", "noise"):
+        torch.testing.assert_close(found.kl[name], torch.zeros(9), atol=1e-5, rtol=0)
+
+
+def test_outliers_keep_what_they_have(model, tokens):
+    reading = Reading(model, tokens, SITES[0])
+    limit = reading.x.norm(dim=-1).median().item()
+    found = measure(model, tokens, Dictionary(SITES[0], Sae(limit=limit)), 1, (1, 4), (0.9, 0.5))
+    whole = measure(model, tokens, Dictionary(SITES[0], Sae()), 1, (1, 4), (0.9, 0.5))
+    assert found.kl["zero"].mean() < whole.kl["zero"].mean()
+
+
+def test_random_draws_are_averaged(model, tokens):
+    one, two = (measure(model, tokens, Dictionary(SITES[0], Sae()), n, (1, 4), (0.9, 0.5)) for n in (1, 2))
+    torch.testing.assert_close(one.kl["sae"], two.kl["sae"])
+    assert not torch.allclose(one.kl["random"], two.kl["random"])
+    x = Reading(model, tokens, SITES[0]).x
+    assert torch.equal(gaussian(x, 3), gaussian(x, 3)) and not torch.equal(gaussian(x, 3), gaussian(x, 4))
+
+
+def test_errors_along_features_do_more_harm_in_worlds_of_features():
+    found = toy()
+    assert (found > 0).all() and found.mean() > 0.4
+
+
+def test_metrics_are_means_over_sites_of_a_kind(sites):
+    found = {metric.name: metric for metric in metrics(sites)}
+    by_hand = (sites[0].kl["sae"] / sites[0].kl["random"]).log2()
+    assert found["excess_resid"].value == pytest.approx(by_hand.mean().item(), rel=1e-4)
+    assert found["loss_attn"].value == pytest.approx(
+        (sites[1].loss["sae"] - sites[1].loss["random"]).mean().item(), rel=1e-3
+    )
+    assert found["missed"].value == pytest.approx(sum(site.missed for site in sites) / 3, rel=1e-5)
+
+
+def test_the_explorer_and_the_figure_can_be_drawn(sites):
+    assert explorers.text("curves", curves(sites))
+    figure = method.draw(sites)
+    assert len(figure.axes) == 2
+
+
+def test_texts_are_first_tokens_in_an_order_of_their_own(model):
+    excerpts = [Excerpt("a", " ".join(["w1"] * 200)), Excerpt("b", "w2"), Excerpt("c", " ".join(["w3"] * 200))]
+    found = method.first_tokens(model, excerpts, 2, 10)
+    assert found.shape == (2, 10)
+    assert (found[:, 0] == 0).all() and len(set(found[:, 1].tolist())) == 2
+    assert logit_lens(model, torch.zeros(1, WIDTH)).shape[-1] == len(WORDS)
