@@ -298,7 +298,7 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
     shown = ("sae", "norm", "random", "shaped", "other", "cosine")
     for place, name in enumerate(shown):
         values = [site.kl[name].mean().item() for site in sites]
-        left.bar([x + (place - 2.5) * 0.14 for x in range(len(sites))], values, 0.13, label=SUBSTITUTES[name])
+        left.plot([x + (place - 2.5) * 0.1 for x in range(len(sites))], values, "o", ms=5, label=SUBSTITUTES[name])
     left.set_xticks(range(len(sites)), [short(site.name) for site in sites], rotation=30, ha="right", fontsize=8)
     left.set(yscale="log", title="KL divergence, nats a token")
     for place, site in enumerate(sites):
