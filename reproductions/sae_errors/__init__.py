@@ -2,12 +2,14 @@
 
 On a model of your own, with an autoencoder of SAELens for one of its sites:
 
-    dictionary = Dictionary("blocks.15.hook_resid_post", sae)
-    found = measure(model, tokens, dictionary, draws=3, ks=(2, 32), cosines=(0.95, 0.8))  # tokens [texts, positions]
+    dictionary = Dictionary("blocks.1.hook_resid_post", sae)
+    tokens = first_tokens(model, held_out(), texts=12, tokens=32)  # or your own, [texts, positions]
+    found = measure(model, tokens, dictionary, draws=3, ks=(2, 8), cosines=(0.95, 0.8))
     doublings = found.excess("sae")  # log2 of how many times the KL of a random point as far away, for each text
 """
 
+from reproductions.common.held_out import held_out
 from reproductions.common.latents import Dictionary
-from reproductions.sae_errors.method import Site, at_cosine, at_distance, measure, substitutes
+from reproductions.sae_errors.method import Site, at_cosine, at_distance, first_tokens, measure, substitutes
 
-__all__ = ["Dictionary", "Site", "at_cosine", "at_distance", "measure", "substitutes"]
+__all__ = ["Dictionary", "Site", "at_cosine", "at_distance", "first_tokens", "held_out", "measure", "substitutes"]

@@ -15,18 +15,20 @@ import reproductions.feature_flow
 import reproductions.head_mapping
 import reproductions.layer_linearity
 import reproductions.output_centric
+import reproductions.sae_errors
 from picks.environment import ROOT
 
 PAGE = (ROOT / "site" / "pages" / "methods.md").read_text(encoding="utf8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PACKAGES = (
     *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
-    *(reproductions.layer_linearity, reproductions.circular_features),
+    *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
 )
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, instead of the real one.
 MODEL = """
 import torch
+from sae_lens import StandardSAE, StandardSAEConfig
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -42,6 +44,7 @@ config = GPT2Config(n_embd=24, n_layer=2, n_head=4, n_positions=128, vocab_size=
 tiny = TransformerBridge.boot_transformers("gpt2", hf_model=GPT2LMHeadModel(config).eval(), tokenizer=tokenizer)
 TransformerBridge.boot_transformers = lambda name: tiny
 W_dec_before, W_dec_after, directions_of_mine = torch.randn(9, 24), torch.randn(7, 24), torch.randn(3, 24)
+sae = StandardSAE(StandardSAEConfig(d_in=24, d_sae=48))
 """
 CHECKS = (
     """
@@ -59,6 +62,9 @@ assert linearity.shape == (2,) and (linearity <= 1).all()
 """,
     """
 assert found.points.shape == (2, 5, 2)
+""",
+    """
+assert doublings.shape == (12,)
 """,
 )
 
