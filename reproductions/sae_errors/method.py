@@ -146,14 +146,13 @@ class Reading:
 
 def divergences(model: Model, clean: Tensor, changed: Sequence[Tensor], after: Tensor) -> Tensor:
     """KL divergence and added loss [variants, 2, n] of final states [n, d] each, where tokens `after` [n] come next."""
-    found = []
+    found = clean.new_empty(len(changed), 2, len(after))
     for rows in torch.arange(len(after)).split(LOGITS):
         log_p, right = unembed(model, clean[rows]).float().log_softmax(-1), after[rows, None]
-        for log_q in (unembed(model, states[rows]).float().log_softmax(-1) for states in changed):
-            apart = log_p - log_q
-            found.append(torch.stack([(log_p.exp() * apart).sum(-1), apart.gather(-1, right)[:, 0]]))
-    parts = [torch.stack(found[start : start + len(changed)]) for start in range(0, len(found), len(changed))]
-    return torch.cat(parts, dim=-1)
+        for place, states in zip(found, changed, strict=True):
+            apart = log_p - unembed(model, states[rows]).float().log_softmax(-1)
+            place[0, rows], place[1, rows] = (log_p.exp() * apart).sum(-1), apart.gather(-1, right)[:, 0]
+    return found
 
 
 @dataclass(frozen=True)
