@@ -78,7 +78,7 @@ def test_an_extra_index_that_lacks_a_package_is_not_what_is_wrong() -> None:
     ("words", "expected"),
     [
         ("  ERROR: HTTP error 403 while getting http://index.example/rich.whl (from x)\n", "rich.whl answered 403"),
-        ("ERROR: Wheel 'rich' located at /tmp/pip-unpack-1/rich.whl is invalid.\n", "a download was cut short"),
+        ("ERROR: Wheel 'rich' located at /scratch/pip-unpack-1/rich.whl is invalid.\n", "a download was cut short"),
         ("error: incomplete-download\n\n× Download failed after 6 attempts\n", "a download was cut short"),
     ],
 )

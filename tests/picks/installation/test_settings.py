@@ -31,7 +31,7 @@ def test_only_where_packages_come_from_is_kept_and_the_environment_wins() -> Non
 def test_pip_gets_the_settings_that_are_kept_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
-    given = pip.environ(Path("/tmp/t"), {"extra-index-url": "\nhttp://a/b\nhttp://c/d"})
+    given = pip.environ(Path("/elsewhere/t"), {"extra-index-url": "\nhttp://a/b\nhttp://c/d"})
     assert {name for name in given if name.startswith("PIP_")} == {"PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE"}
     assert given["PIP_EXTRA_INDEX_URL"] == "http://a/b http://c/d"
     assert given["PIP_CONFIG_FILE"] == os.devnull
