@@ -46,8 +46,9 @@ SUBSTITUTES = {
     "zero": "zero",
 }
 DRAWN = ("random", "shaped", "cosine")
+AGAIN = (*DRAWN, "other")  # put in once more, by another draw or of another token, as controls
 ALONE = ("sae", "random")  # put at a single position, too
-MEASURED = (*SUBSTITUTES, "noise", *(f"{name}_single" for name in ALONE))
+MEASURED = (*SUBSTITUTES, *(f"{name} again" for name in AGAIN), *(f"{name} alone" for name in ALONE))
 KINDS = {"resid": "residual stream", "attn": "attention outputs", "mlp": "MLP outputs"}
 
 
@@ -94,8 +95,11 @@ class Moments:
         return cls(mean, (vectors * values.clamp(min=0).sqrt()).T.to(rows))
 
 
-def substitutes(x: Tensor, x_hat: Tensor, noise: Tensor, moments: Moments) -> dict[str, Tensor]:
-    """Each substitute [N, T, d] for activations x; noise [N, T, d] is standard normal. Other tokens are of the text."""
+def substitutes(x: Tensor, x_hat: Tensor, noise: Tensor, moments: Moments, apart: int) -> dict[str, Tensor]:
+    """Each substitute [N, T, d] for activations x; noise [N, T, d] is standard normal.
+
+    Another token's error is that of the token so many places before, around the end of the text.
+    """
     error, norm = x_hat - x, x_hat.norm(dim=-1)
     distance, cosine = error.norm(dim=-1), (unit(x) * unit(x_hat)).sum(-1)
     return {
@@ -103,7 +107,7 @@ def substitutes(x: Tensor, x_hat: Tensor, noise: Tensor, moments: Moments) -> di
         "norm": unit(x_hat) * x.norm(dim=-1, keepdim=True),
         "random": at_distance(x, noise, distance),
         "shaped": at_distance(x, noise @ moments.root, distance),
-        "other": at_distance(x, error.roll(x.shape[1] // 2, dims=1), distance),
+        "other": at_distance(x, error.roll(apart, dims=1), distance),
         "cosine": at_cosine(x, noise, cosine, norm),
         "mean": moments.mean.expand_as(x),
         "zero": torch.zeros_like(x),
@@ -159,9 +163,9 @@ def divergences(model: Model, clean: Tensor, changed: Sequence[Tensor], after: T
 class Site:
     """What was found at a site: effects on each text [N], by what was put there, and what the autoencoder misses.
 
-    kl, loss: by substitute. at_k [K, 2, N]: KL of what the `ks` strongest latents rebuild, and of random points with
-    its angle and length; angles: its mean cosines. curve [C, N]: KL of random points of the activation's length, by
-    their `cosines`. missed: the share of the variance that the reconstruction misses.
+    kl, loss: by substitute. at_k [K, 3, N]: KL of what the `ks` strongest latents rebuild, and of two draws of random
+    points with its angle and length; angles: its mean cosines. curve [C, N]: KL of random points of the activation's
+    length, by their `cosines`. missed: the share of the variance that the reconstruction misses.
     """
 
     name: str
@@ -206,23 +210,27 @@ def measure(
     moments, noise = Moments.of(x[usual]), [gaussian(x, seed) for seed in range(draws + 1)]
     rebuilt = {k: strongest(dictionary, x, k) for k in ks}
     angles = {k: (unit(x) * unit(some)).sum(-1) for k, some in rebuilt.items()}
-    put = substitutes(x, x_hat, noise[0], moments) | {"noise": at_distance(x, noise[draws], (x_hat - x).norm(dim=-1))}
+    half, third = x.shape[1] // 2, x.shape[1] // 3
+    put, again = (substitutes(x, x_hat, noise[draw], moments, apart) for draw, apart in ((0, half), (draws, third)))
+    put |= {f"{name} again": again[name] for name in AGAIN}
     for draw in range(1, draws):
-        more = substitutes(x, x_hat, noise[draw], moments)
+        more = substitutes(x, x_hat, noise[draw], moments, half)
         put |= {f"{name} {draw}": more[name] for name in DRAWN}
     put |= {f"k {k}": some for k, some in rebuilt.items()}
-    put |= {f"as k {k}": at_cosine(x, noise[0], angles[k], some.norm(dim=-1)) for k, some in rebuilt.items()}
+    for name, drawn in (("as k", noise[0]), ("as k again", noise[draws])):
+        put |= {f"{name} {k}": at_cosine(x, drawn, angles[k], some.norm(dim=-1)) for k, some in rebuilt.items()}
     put |= {f"at {c}": at_cosine(x, noise[0], torch.full_like(x[..., 0], c), x.norm(dim=-1)) for c in cosines}
     found = reading.effects({name: torch.where(usual[..., None], some, x) for name, some in put.items()})
-    alone = x.shape[1] // 2
-    single = {name: torch.cat([x[:, :alone], put[name][:, alone, None], x[:, alone + 1 :]], 1) for name in ALONE}
-    found |= {f"{name}_single": effect for name, effect in reading.effects(single, [alone + 1]).items()}
+    single = {
+        f"{name} alone": torch.cat([x[:, :half], put[name][:, half, None], x[:, half + 1 :]], 1) for name in ALONE
+    }
+    found |= reading.effects(single, [half + 1])
     return Site(
         name=dictionary.site,
         kl={name: drawn_mean(found, name, "kl", draws) for name in MEASURED},
         loss={name: drawn_mean(found, name, "loss", draws) for name in MEASURED},
         ks=tuple(ks),
-        at_k=torch.stack([torch.stack([found[f"k {k}"].kl, found[f"as k {k}"].kl]) for k in ks]),
+        at_k=torch.stack([torch.stack([found[f"{name} {k}"].kl for name in ("k", "as k", "as k again")]) for k in ks]),
         angles=tuple(angle[usual].mean().item() for angle in angles.values()),
         cosines=tuple(cosines),
         curve=torch.stack([found[f"at {c}"].kl for c in cosines]),
@@ -263,15 +271,18 @@ def toy(worlds: int = 24, d: int = 32, n: int = 96, tokens: int = 64) -> Tensor:
 
 COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of site, by name: values of each text [N]
     "excess_{}": lambda site: site.excess("sae"),
-    "excess_{}_noise": lambda site: site.excess("noise"),
-    "excess_{}_single": lambda site: site.excess("sae_single", "random_single"),
+    "excess_{}_noise": lambda site: site.excess("random again"),
+    "excess_{}_single": lambda site: site.excess("sae alone", "random alone"),
     "norm_{}": lambda site: site.excess("norm"),
     "shaped_{}": lambda site: site.excess("sae", "shaped"),
+    "shaped_{}_noise": lambda site: site.excess("shaped again", "shaped"),
     "own_{}": lambda site: site.excess("sae", "other"),
+    "own_{}_noise": lambda site: site.excess("other again", "other"),
     "angle_{}": lambda site: site.excess("sae", "cosine"),
+    "angle_{}_noise": lambda site: site.excess("cosine again", "cosine"),
     "loss_{}": lambda site: site.loss["sae"] - site.loss["random"],
-    "loss_{}_noise": lambda site: site.loss["noise"] - site.loss["random"],
-    "loss_{}_single": lambda site: site.loss["sae_single"] - site.loss["random_single"],
+    "loss_{}_noise": lambda site: site.loss["random again"] - site.loss["random"],
+    "loss_{}_single": lambda site: site.loss["sae alone"] - site.loss["random alone"],
     "loss_{}_mean": lambda site: site.loss["mean"],
     "mean_{}": lambda site: site.excess("mean", "sae"),
 }
@@ -286,8 +297,12 @@ def metrics(sites: Sequence[Site]) -> list[Metric]:
                 name.format(kind): torch.stack([of(site) for site in own]).mean(0) for name, of in COMPARED.items()
             }
             found += [mean_of(name, values.tolist()) for name, values in units.items()]
-    ratios = torch.stack([(site.at_k[:, 0] / site.at_k[:, 1]).log2() for site in sites]).mean(0)
-    found += [mean_of("few_latents", ratios[0].tolist()), mean_of("all_latents", ratios[-1].tolist())]
+    at_k = torch.stack([site.at_k for site in sites])
+    for suffix, place in (("", 0), ("_noise", 2)):
+        ratios = (at_k[:, :, place] / at_k[:, :, 1]).log2().mean(0)
+        found += [
+            mean_of(f"{name}{suffix}", ratios[k].tolist()) for name, k in (("few_latents", 0), ("all_latents", -1))
+        ]
     return [*found, plain("missed", sum(site.missed for site in sites) / len(sites), len(sites))]
 
 

@@ -84,7 +84,7 @@ def test_a_point_at_a_cosine_has_exactly_that_cosine_and_length(c):
 
 def test_stand_ins_are_as_far_or_at_the_angle_of_the_reconstruction():
     x, x_hat = noise(3, 9, 16), noise(3, 9, 16, seed=1)
-    found = substitutes(x, x_hat, noise(3, 9, 16, seed=2), Moments.of(x.flatten(0, 1)))
+    found = substitutes(x, x_hat, noise(3, 9, 16, seed=2), Moments.of(x.flatten(0, 1)), apart=4)
     distance = (x_hat - x).norm(dim=-1)
     for name in ("random", "shaped", "other"):
         torch.testing.assert_close((found[name] - x).norm(dim=-1), distance)
@@ -175,7 +175,7 @@ def test_a_site_has_every_effect_of_every_text(sites):
     for site in sites:
         assert set(site.kl) == set(site.loss) == set(MEASURED)
         assert all(values.shape == (9,) and (values >= -1e-6).all() for values in site.kl.values())
-        assert (site.at_k.shape, site.curve.shape) == ((2, 2, 9), (2, 9))
+        assert (site.at_k.shape, site.curve.shape) == ((2, 3, 9), (2, 9))
         assert 0 < site.missed < 1 and site.angles[0] < site.angles[1]
         torch.testing.assert_close(site.at_k[1, 0], site.kl["sae"])  # all active latents are the reconstruction
 
@@ -183,7 +183,7 @@ def test_a_site_has_every_effect_of_every_text(sites):
 def test_an_autoencoder_that_misses_nothing_does_nothing(model, tokens):
     found = measure(model, tokens, Dictionary(SITES[0], Sae(k=WIDTH)), 1, (1, WIDTH), (0.9, 0.5))
     assert found.missed < 1e-6
-    for name in ("sae", "norm", "random", "shaped", "noise"):
+    for name in ("sae", "norm", "random", "shaped", "random again"):
         torch.testing.assert_close(found.kl[name], torch.zeros(9), atol=1e-5, rtol=0)
 
 
@@ -215,6 +215,11 @@ def test_metrics_are_means_over_sites_of_a_kind(sites):
     assert found["loss_attn"].value == pytest.approx(
         (sites[1].loss["sae"] - sites[1].loss["random"]).mean().item(), rel=1e-3
     )
+    for name in ("excess", "shaped", "own", "angle"):  # a second stand-in of its own kind is neither it nor far from it
+        assert 0 < abs(found[f"{name}_resid_noise"].value) < 1
+    few = (sites[0].at_k[0, 2] / sites[0].at_k[0, 1]).log2() + (sites[1].at_k[0, 2] / sites[1].at_k[0, 1]).log2()
+    few += (sites[2].at_k[0, 2] / sites[2].at_k[0, 1]).log2()
+    assert found["few_latents_noise"].value == pytest.approx(few.mean().item() / 3, rel=1e-3, abs=1e-5)
     assert found["missed"].value == pytest.approx(sum(site.missed for site in sites) / 3, rel=1e-5)
 
 
