@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from picks.add.facts import Facts
 from picks.add.files import Written
+from picks.ending import ended
 from picks.identifiers import anthology_id, doi, paper_id
 from picks.ids import is_arxiv, slug_of
 from picks.parser import Parser
@@ -40,20 +40,15 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     _refuse_odd_mixtures(parser, options)
-    try:
-        said, refused = _collection(root, options) if options.collection else _papers(root, options)
-        print("\n".join(said))
-        for why in refused:
-            print(f"{PROGRAM}: {why}", file=sys.stderr)
-        return UserError.exit_code if refused else 0
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (UserError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return UserError.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return ended(PROGRAM, lambda: _add(root, options))
+
+
+def _add(root: Path, options: argparse.Namespace) -> int:
+    said, refused = _collection(root, options) if options.collection else _papers(root, options)
+    print("\n".join(said))
+    for why in refused:
+        print(f"{PROGRAM}: {why}", file=sys.stderr)
+    return UserError.exit_code if refused else 0
 
 
 def add(root: Path, names: Sequence[str], bibtex: Path | None, update: bool = False) -> Written:

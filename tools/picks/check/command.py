@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from picks.check.faults import display
 from picks.check.pages import page
 from picks.check.reporters import REPORTERS, errors
 from picks.check.rules import rules
+from picks.ending import ended
 from picks.parser import Parser
 from reproductions.common.suggest import did_you_mean
 
@@ -35,13 +35,11 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; returns its exit code."""
     parser = _parser()
     options = parser.parse_args(argv)
-    try:
-        return _explain(parser, options.explain) if options.explain else _check(parser, options, root)
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAULTS
-    except KeyboardInterrupt:
-        return 130
+    return ended(
+        PROGRAM,
+        lambda: _explain(parser, options.explain) if options.explain else _check(parser, options, root),
+        unread=FAULTS,
+    )
 
 
 def _parser() -> Parser:

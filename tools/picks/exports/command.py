@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from picks.ending import ended
 from picks.exports import FORMATS, Citation, cite
 from picks.lookup import find_paper
 from picks.papers import load_papers, load_tags
@@ -32,16 +31,12 @@ exit codes: 0 printed; 2 bad input
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(argv)
-    try:
-        chosen = _chosen(root, cite(load_papers(root).values()), options)
-        print(FORMATS[options.format](chosen), end="", flush=True)
-    except UserError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return UserError.exit_code
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return 130
+    return ended(PROGRAM, lambda: _export(root, options))
+
+
+def _export(root: Path, options: argparse.Namespace) -> int:
+    chosen = _chosen(root, cite(load_papers(root).values()), options)
+    print(FORMATS[options.format](chosen), end="")
     return 0
 
 

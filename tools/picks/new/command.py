@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from picks.ending import ended
 from picks.parser import Parser
-from reproductions.common.errors import UserError
 
 PROGRAM = "tools/new"
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,13 +27,12 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--paper", required=True, metavar="ID", help="the paper's id; its entry is there already")
     options = parser.parse_args(argv)
 
+    return ended(PROGRAM, lambda: _start(root, options.name, options.paper))
+
+
+def _start(root: Path, name: str, paper: str) -> int:
     from picks.new.start import start
 
-    try:
-        written = start(root, options.name, options.paper)
-    except (UserError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return UserError.exit_code
-    print("\n".join(str(path.relative_to(root)) for path in written))
-    print(f"\nIt runs as it is: tools/repro {options.name}. CONTRIBUTING.md says what to do with it.")
+    print("\n".join(str(path.relative_to(root)) for path in start(root, name, paper)))
+    print(f"\nIt runs as it is: tools/repro {name}. CONTRIBUTING.md says what to do with it.")
     return 0

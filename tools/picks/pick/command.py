@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from picks.add.checklist import checklist
 from picks.add.command import add
 from picks.check.checker import check
 from picks.check.reporters import errors, text
+from picks.ending import ended
 from picks.identifiers import paper_id
 from picks.ids import slug_of
 from picks.parser import Parser
@@ -35,18 +34,7 @@ exit codes: 0 ready; 1 something is to be written or mended; 2 bad input, or no 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(argv)
-    try:
-        code = _pick(root, options)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READY
-    except (UserError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return UserError.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return ended(PROGRAM, lambda: _pick(root, options), unread=READY)
 
 
 def _parser() -> Parser:

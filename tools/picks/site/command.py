@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from picks.ending import ended
 from picks.parser import Parser
-from reproductions.common.errors import UserError
 
 PROGRAM = "tools/site"
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,13 +29,7 @@ Action = Callable[[Path, argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(argv)
-    try:
-        return int(options.run(root, options))
-    except (UserError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return UserError.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return ended(PROGRAM, lambda: options.run(root, options))
 
 
 def _parser() -> Parser:
