@@ -3,6 +3,7 @@
 The model runs once, over the corpus and over the held-out text; the activations of all sites go to files in a scratch
 folder (at 2 million tokens and 12 sites of SmolLM2, 28 GB). Then one autoencoder a site is trained, judged, rounded to
 8 bits and written with its card. A site that was finished from the same text by the same recipe is not trained again.
+With --k or --expansion other than usual, `--out reproductions/common/siblings` is the place for them.
 """
 
 from __future__ import annotations
@@ -84,7 +85,11 @@ class Plan:
 
     def path(self, job: Job) -> Path:
         """Where the trained autoencoder goes."""
-        return shipped.path_of(self.card.name, job.site, job.seed, self.out)
+        return shipped.path_of(self.card.name, self.name(job), job.seed, self.out)
+
+    def name(self, job: Job) -> str:
+        """Its site, with what its recipe does otherwise: blocks.15.hook_resid_post.k8."""
+        return ".".join(filter(None, (job.site, self.recipe.variant)))
 
     def is_done(self, job: Job) -> bool:
         """Whether it is there, whole, and was made from the same."""
@@ -156,7 +161,7 @@ def run(plan: Plan) -> None:
     """Train, judge and write every autoencoder of the plan that is not done yet."""
     workshop = Workshop(plan)
     for job in plan.jobs:
-        label = f"{job.site}, seed {job.seed}"
+        label = f"{plan.name(job)}, seed {job.seed}"
         if plan.is_done(job):
             say(f"{label}: finished before")
             continue
@@ -180,7 +185,7 @@ def _make(workshop: Workshop, job: Job) -> dict[str, Any]:
     from reproductions.common.autoencoders.training import train
 
     plan, rows = workshop.plan, workshop.training[job.site]
-    weights = train(rows.load(), plan.recipe, job.site, job.seed, workshop.device)
+    weights = train(rows.load(), plan.recipe, plan.name(job), job.seed, workshop.device)
     rounded, full = (
         as_topk(version, plan.recipe.k, plan.card.name, job.site, workshop.device)
         for version in (shipped.as_shipped(weights), weights)
@@ -211,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--epochs", type=int, default=1, help="how often each token is seen")
     parser.add_argument("--k", type=int, default=Recipe.k, help="active latents a token")
+    parser.add_argument("--expansion", type=int, default=Recipe.expansion, help="latents a dimension")
     parser.add_argument("--scratch", type=Path, default=Path("build/activations"), help="where activations are kept")
     parser.add_argument("--out", type=Path, default=shipped.FOLDER, help="where autoencoders are written")
     return parser
@@ -230,7 +236,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         card=card,
         jobs=tuple(map(Job.of, sites)),
         tokens=options.tokens,
-        recipe=Recipe(k=options.k, epochs=options.epochs),
+        recipe=Recipe(k=options.k, expansion=options.expansion, epochs=options.epochs),
         device=options.device,
         scratch=options.scratch,
         out=options.out,

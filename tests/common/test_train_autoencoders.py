@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from reproductions.common import train_autoencoders
+from reproductions.common import siblings, train_autoencoders
 from reproductions.common.activation_files import SiteRows, collect
 from reproductions.common.autoencoders import load_sae, shipped, shipped_sites
 from reproductions.common.autoencoders.judging import Judge, Spliced, histogram
+from reproductions.common.autoencoders.shipped import AutoencoderError
+from reproductions.common.autoencoders.training import Recipe
 from reproductions.common.corpus import load_sources
 from reproductions.common.held_out import held_out, write
 from tests.common.tiny_bridge import WIDTH, tiny_llama
@@ -39,12 +41,14 @@ def house(llama: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("reproductions.common.held_out.held_out", lambda: held_out(text))
     monkeypatch.setattr("reproductions.common.models.load_model", lambda name, device: llama)
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setattr(siblings, "FOLDER", tmp_path / "siblings")
+    monkeypatch.setattr(Recipe, "k", 4)
     return tmp_path
 
 
 def _train(house: Path, *sites: str, tokens: int = 12_000, options: Sequence[str] = ()) -> int:
     where = ["--scratch", str(house / "scratch"), "--out", str(shipped.FOLDER)]
-    arguments = ["--model", MODEL, "--tokens", str(tokens), "--k", "4", "--device", "cpu", *options, *where]
+    arguments = ["--model", MODEL, "--tokens", str(tokens), "--device", "cpu", *where, *options]
     return train_autoencoders.main([*arguments, "--sites", *sites])
 
 
@@ -65,6 +69,28 @@ def test_from_text_to_a_loaded_autoencoder_with_its_card(house: Path, llama: Any
     assert sum(card["density_histogram"]["latents"]) <= 4 * WIDTH
     for code in ("autoencoder", "random_dictionary", "principal_components"):
         assert set(card[code]) == {"explained_variance", "loss", "loss_recovered"}
+
+
+def test_another_recipe_makes_a_sibling(house: Path) -> None:
+    others = ["--k", "2", "--expansion", "3", "--out", str(siblings.FOLDER)]
+    _train(house, RESIDUAL)
+    assert _train(house, RESIDUAL, options=others) == 0
+    assert siblings.variants(MODEL) == [f"{RESIDUAL}.k2.x3"]
+    sibling = siblings.load_sibling(MODEL, RESIDUAL, "k2.x3")
+    assert (sibling.cfg.d_sae, sibling.cfg.k) == (3 * WIDTH, 2)
+    assert sibling.cfg.metadata.outlier_norm == load_sae(MODEL, RESIDUAL).cfg.metadata.outlier_norm
+    assert shipped_sites(MODEL) == [(RESIDUAL, 0)]
+    with pytest.raises(AutoencoderError, match=rf"of the kind k9: there are {RESIDUAL}.k2.x3"):
+        siblings.load_sibling(MODEL, RESIDUAL, "k9")
+
+
+def test_a_sibling_has_a_start_of_its_own(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _train(house, RESIDUAL)
+    usual = load_sae(MODEL, RESIDUAL).W_dec
+    monkeypatch.setattr(Recipe, "k", 5)  # what was usual is a variant now, and trained by the same numbers
+    _train(house, RESIDUAL, options=["--k", "4", "--out", str(siblings.FOLDER)])
+    nearest = (usual @ siblings.load_sibling(MODEL, RESIDUAL, "k4").W_dec.T).diagonal()
+    assert nearest.mean() < 0.5
 
 
 def test_a_finished_site_is_not_trained_again(house: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,15 +11,15 @@ from reproductions.common.autoencoders import shipped
 from reproductions.common.report import table
 
 NAME = "README.md"
-HEADER = ("site", "seed", "variance explained", "loss recovered", "never active", "tokens dropped")
+HEADER = ("site", "seed", "latents", "active", "variance explained", "loss recovered", "never active", "tokens dropped")
 TEXT = """# Autoencoders of {model}
 
-{n} TopK autoencoders: {d_sae:,} latents, {k} of them active at a token, trained once on {tokens:,} tokens of mixed
-English (`reproductions/corpus.yml`) with SAELens, and shipped with 8 bits a weight. A site's `.json` is its card:
-recipe, checksums, density of the latents, and every number below.
+{n} TopK autoencoders, trained once on {tokens:,} tokens of mixed English (`reproductions/corpus.yml`) with SAELens, and
+shipped with 8 bits a weight. A site's `.json` is its card: recipe, checksums, density of the latents, and every number
+below; *active* is how many of its latents are active at a token.
 
 Each number stands beside what two others reach with as many directions a token, on text that none was fitted to: the
-best {k} principal components of each token, and {k} directions of a random dictionary. *Loss recovered* is the share of
+best principal components of each token, and directions of a random dictionary. *Loss recovered* is the share of
 the damage that the site's mean does to the model's loss, and that putting the reconstruction in its place undoes.
 Tokens whose norm is above three times the site's median, attention sinks nearly all of them, are left out of training
 and of every number.
@@ -28,7 +28,8 @@ and of every number.
 
 They are small, and trained on little text. What they show of this model is a first look, not the last word.
 
-To train them anew: `python -m reproductions.common.train_autoencoders --tokens {tokens}`.
+To train them anew: `python -m reproductions.common.train_autoencoders --tokens {tokens}`, with `--k` or
+`--expansion`, and `--out`, for those of another recipe.
 """
 
 
@@ -41,16 +42,18 @@ def write(model: str, root: Path | None = None) -> None:
 def page(folder: Path) -> str:
     """The page of the cards in a folder."""
     found = [card for card in map(shipped.read_card, sorted(folder.glob("*.json"))) if card]
-    cards = sorted(found, key=lambda card: (layer_of(card["site"]), card["site"], card["seed"]))
+    cards = sorted(found, key=lambda card: (layer_of(card["site"]), card["site"], card["seed"], card["k"]))
     first = cards[0]
     values = {"model": first["model"]["name"], "n": len(cards), "table": table(HEADER, map(_row, cards))}
-    return TEXT.format(**values, d_sae=first["d_sae"], k=first["k"], tokens=first["tokens"])
+    return TEXT.format(**values, tokens=first["tokens"])
 
 
 def _row(card: dict[str, Any]) -> tuple[str, ...]:
     return (
         f"`{card['site']}`",
         str(card["seed"]),
+        f"{card['d_sae']:,}",
+        str(card["k"]),
         _beside(card, "explained_variance"),
         _beside(card, "loss_recovered"),
         f"{card['dead_share']:.1%}",

@@ -35,6 +35,12 @@ class Recipe:
     decay: float = 0.3  # share of the steps, the last ones, in which it falls to zero
     dead_after: int = 100_000
 
+    @property
+    def variant(self) -> str:
+        """What it does otherwise than the usual recipe, such as k8 or k8.x2; empty where that is nothing."""
+        names = {f"k{self.k}": self.k != Recipe.k, f"x{self.expansion}": self.expansion != Recipe.expansion}
+        return ".".join(name for name, differs in names.items() if differs)
+
     def steps(self, rows: int) -> int:
         """Steps of training on so many rows; rows that do not fill a batch are left out of each epoch."""
         return self.epochs * (rows // self.batch)
@@ -62,7 +68,7 @@ class Scaling:
 def train(rows: Tensor, recipe: Recipe, name: str, seed: int, device: str) -> Weights:
     """An autoencoder of rows [n, d]; its start and the order of the rows depend on its name and seed.
 
-    Two sites never share a start: autoencoders that do match each other better than their data warrants.
+    Two sites, or recipes, never share a start: autoencoders that do match each other better than their data warrants.
     """
     number = zlib.crc32(f"{name} {seed}".encode())
     scaling = Scaling.of(rows, device)
