@@ -17,6 +17,7 @@ MODELS = Path(__file__).parents[1] / "models.yml"
 AUTOENCODERS = Path(__file__).with_name("autoencoders")
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 OWN = "path:"  # what the name of a folder of the user's begins with
+TRAINED = "trained-here"  # stands for a model where a notebook trains networks of its own
 NEWEST = "main"  # the revision that is resolved to the commit that it stands for
 
 
@@ -54,7 +55,7 @@ class ModelCard:
     note: str
     licence: str
     licence_url: str
-    kind: Literal["wheels", "hub", "path"]
+    kind: Literal["wheels", "hub", "path", "trained"]
     source: str
     revision: str
     sha256: str | None = None
@@ -81,11 +82,13 @@ def has_autoencoders(name: str) -> bool:
 
 
 def model_card(name: str) -> ModelCard:
-    """The card of a listed model (by name or source), of any owner/name on the hub, or of path:DIR.
+    """The card of a listed model (by name or source), of any owner/name on the hub, of path:DIR, or of `TRAINED`.
 
     Raises:
         ModelError: there is no such model.
     """
+    if name == TRAINED:
+        return _trained()
     if name.startswith(OWN):
         return _own(Path(name.removeprefix(OWN)).expanduser().absolute())
     listed = _listed(MODELS)
@@ -124,6 +127,19 @@ def _passed_through(name: str) -> ModelCard:
         kind="hub",
         source=name,
         revision=NEWEST,
+    )
+
+
+def _trained() -> ModelCard:
+    return ModelCard(
+        name=TRAINED,
+        title="small networks that the notebook trains itself",
+        note="Nothing is fetched: what is trained, on what and how long, is in the notebook.",
+        licence="MIT, as the code that trains them",
+        licence_url="https://opensource.org/license/mit",
+        kind="trained",
+        source="this project",
+        revision="as its code says",
     )
 
 

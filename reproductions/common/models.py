@@ -83,11 +83,11 @@ def _cannot_load(card: ModelCard, error: Exception) -> str:
     return f"{card.name} is in the cache, but cannot be loaded with TransformerLens's hooks: {first_line}"
 
 
-def machine(model: TransformerBridge) -> dict[str, Any]:
+def machine(model: TransformerBridge | None = None) -> dict[str, Any]:
     """What a record keeps of the machine that ran a model: device, number format, threads, processor's instructions."""
-    weight = next(model.original_model.parameters())
+    weight = next(model.original_model.parameters()) if model else torch.zeros(())
     return {
-        "weights_sha256": getattr(model.cfg, "weights_sha256", None),
+        "weights_sha256": getattr(model.cfg, "weights_sha256", None) if model else None,
         "device": str(weight.device),
         "dtype": str(weight.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),

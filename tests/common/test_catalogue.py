@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from reproductions.common.catalogue import ModelError, model_card, model_names
+from reproductions.common.catalogue import TRAINED, ModelError, model_card, model_names
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -14,6 +14,11 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 def test_the_default_comes_first() -> None:
     assert model_names()[0] == "smollm2-135m"
+
+
+def test_what_is_trained_in_a_run_is_no_model_to_choose() -> None:
+    assert model_card(TRAINED).kind == "trained"
+    assert TRAINED not in model_names()
 
 
 @pytest.mark.parametrize("name", model_names())

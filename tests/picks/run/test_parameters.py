@@ -143,6 +143,16 @@ def test_where_autoencoders_are_needed_models_without_any_are_not_offered(schema
         choose_model(needy, "gpt-2", "coin_flips")
 
 
+def test_what_trains_its_own_networks_takes_no_model(schema: Schema) -> None:
+    own = replace(schema, models=("trained-here",))
+    assert choose_model(own, None, "coin_flips") == choose_model(own, "trained-here", "coin_flips") == "trained-here"
+    for name in ("gpt2", "owner/name", "path:mine"):
+        with pytest.raises(UserError, match=r"trains its own networks, .*; leave out --model"):
+            choose_model(own, name, "coin_flips")
+    with pytest.raises(UserError, match="does not run on trained-here"):
+        choose_model(schema, "trained-here", "coin_flips")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [

@@ -146,6 +146,30 @@ def test_faulty_files_are_refused_without_a_traceback(root: Path, capsys: pytest
         assert str(path) in capsys.readouterr().err
 
 
+def test_what_trains_its_own_networks_fetches_no_model_and_is_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.subprocess, "run", _no_fetching(subprocess.run))
+    root = house.build(tmp_path)
+    path = root / RESULTS.parent / "reproduction.yml"
+    path.write_text(path.read_text().replace("[smollm2-135m, gemma3-270m]", "[trained-here]"))
+    _commit(root)
+    assert main(["coin_flips", "--record"], root) == 0
+    recorded = json.loads((root / RESULTS / "trained-here.quick.json").read_text())
+    assert recorded["model"]["title"] == "small networks that the notebook trains itself"
+    assert "small networks that the notebook trains itself" in capsys.readouterr().out
+    assert main(["--list"], root) == 0
+    assert "stale" not in capsys.readouterr().out
+
+
+def _no_fetching(run: Any) -> Any:
+    def checked(command: Any, *arguments: Any, **options: Any) -> Any:
+        assert "reproductions.common.fetch" not in command
+        return run(command, *arguments, **options)
+
+    return checked
+
+
 def test_what_was_recorded_is_compared_and_listed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _commit(root)
     assert main(["coin_flips", "--record"], root) == 0

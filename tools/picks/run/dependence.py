@@ -24,7 +24,7 @@ from reproductions.common.catalogue import ModelCard
 from reproductions.common.files import sha256
 
 PACKAGE = "reproductions"
-LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches or refuses a model, whose bytes are pinned
+LEFT_OUT = frozenset(  # what draws, words and judges, and what names, fetches or refuses a model, whose bytes are pinned
     {
         "claims",
         "declared",
@@ -39,7 +39,7 @@ LEFT_OUT = frozenset(  # what draws, words and judges, and what fetches or refus
         "usage",
         "verdicts",
     }
-    | {"clients", "devices", "examine", "fetch", "hub", "store", "wheels"}
+    | {"catalogue", "clients", "devices", "examine", "fetch", "hub", "store", "wheels"}
 )
 NOT_DATA = frozenset({"reproduction.yml", "notebook.ipynb"})
 NOT_DATA_SUFFIXES = frozenset({".py", ".pyc", ".md"})

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from picks.run.arguments import NAME, RESERVED
-from reproductions.common.catalogue import HUB_NAME, OWN, has_autoencoders, model_card, model_names
+from reproductions.common.catalogue import HUB_NAME, OWN, TRAINED, has_autoencoders, model_card, model_names
 from reproductions.common.errors import UserError
 from reproductions.common.schema import Loaded, load
 from reproductions.common.suggest import did_you_mean
@@ -127,6 +127,8 @@ def choose_model(schema: Schema, name: str | None, subject: str, *, own_autoenco
     """
     if name is None:
         return schema.models[0]
+    if TRAINED in schema.models and name not in schema.models:
+        raise UserError(f"{subject} trains its own networks, so that there is no model to choose; leave out --model")
     listed = list(dict.fromkeys([*schema.models, *model_names()]))
     needy = AUTOENCODERS in schema.needs and not own_autoencoders
     offered = [model for model in listed if has_autoencoders(model)] if needy else listed

@@ -16,7 +16,7 @@ from picks.run.dependence import dependence, hash_of
 from picks.run.parameters import PROFILES, load_schema
 from picks.run.plan import Plan
 from picks.run.reproductions import Reproduction
-from reproductions.common.catalogue import model_names
+from reproductions.common.catalogue import ModelCard, model_names
 from reproductions.common.claims import MetricSpec
 from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, sha256, write_bytes, write_json
@@ -209,10 +209,7 @@ def refuse_unrecordable(plan: Plan) -> None:
     Raises:
         UserError: it would be something else.
     """
-    if plan.model.name not in model_names():
-        raise UserError(f"--record keeps runs on the models of models.yml, which are pinned; {plan.model.name} is not")
-    if plan.model.sha256 is None:
-        raise UserError(f"--record keeps no model without a checksum; give {plan.model.name} its sha256 in models.yml")
+    _refuse_unpinned(plan.model)
     if plan.autoencoders:
         raise UserError("--record keeps runs that others can find again; leave out --sae")
     if given := [name for name, parameter in plan.parameters.items() if parameter.origin == "command line"]:
@@ -225,6 +222,16 @@ def refuse_unrecordable(plan: Plan) -> None:
         raise UserError(
             f"--record wants a clean tree, so that the commit tells what was run; commit first:\n  {listed}"
         )
+
+
+def _refuse_unpinned(model: ModelCard) -> None:
+    """What is trained in the run itself is pinned by the code that trains it."""
+    if model.kind == "trained":
+        return
+    if model.name not in model_names():
+        raise UserError(f"--record keeps runs on the models of models.yml, which are pinned; {model.name} is not")
+    if model.sha256 is None:
+        raise UserError(f"--record keeps no model without a checksum; give {model.name} its sha256 in models.yml")
 
 
 def read(path: Path) -> dict[str, Any]:

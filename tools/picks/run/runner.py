@@ -114,10 +114,14 @@ def _stopped(error: BaseException, folder: Path) -> Ending:
 def fetch_model(plan: Plan) -> None:
     """Make sure that the model is in the cache and of use here, in a process of its own: this one never imports torch.
 
+    Where the notebook trains its own networks there is nothing to fetch.
+
     Raises:
         PlaceError: there is no place for it; the process has said why.
         UserError: it is not to be had, or of no use, said likewise.
     """
+    if plan.model.kind == "trained":
+        return
     name = plan.model.name
     asked = [name, "--device", plan.device, "--needs", *plan.needs]
     command = [sys.executable, "-m", "reproductions.common.fetch", *asked]
@@ -133,7 +137,7 @@ def settled(plan: Plan) -> Plan:
     Raises:
         UserError: an autoencoder of the user's cannot be of that model.
     """
-    if plan.model.kind == "wheels" and not plan.autoencoders:
+    if plan.model.kind in {"wheels", "trained"} and not plan.autoencoders:
         return plan
     from reproductions.common import fetch, folders  # the hub's library is slow to import
 
