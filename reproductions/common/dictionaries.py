@@ -42,15 +42,7 @@ class OwnAutoencoder:
         Raises:
             UserError: there is none, or none that they read.
         """
-        name = self._configuration["hook_name"]
-        if before := BEFORE.fullmatch(name):
-            return f"blocks.{int(before[1]) - 1}.hook_resid_post"
-        if not BEHIND.fullmatch(name):
-            raise UserError(
-                f"{self}: it was trained at {name}, which is no site that reproductions read: they read "
-                "blocks.7.hook_resid_post, …hook_mlp_out and …hook_attn_out"
-            )
-        return name
+        return site_of(self._configuration["hook_name"], str(self))
 
     @property
     def width(self) -> int:
@@ -85,6 +77,22 @@ class OwnAutoencoder:
             raise UserError(
                 f"{self}: {path} is no configuration of SAELens: {error!r}; give a file that its save_model wrote"
             ) from None
+
+
+def site_of(hook_name: str, whose: str) -> str:
+    """The site of a hook's name, as reproductions spell it; `whose` names the autoencoder where there is none.
+
+    Raises:
+        UserError: it is none that they read.
+    """
+    if before := BEFORE.fullmatch(hook_name):
+        return f"blocks.{int(before[1]) - 1}.hook_resid_post"
+    if not BEHIND.fullmatch(hook_name):
+        raise UserError(
+            f"{whose}: it was trained at {hook_name}, which is no site that reproductions read: they read "
+            "blocks.7.hook_resid_post, …hook_mlp_out and …hook_attn_out"
+        )
+    return hook_name
 
 
 def named(text: str) -> OwnAutoencoder:

@@ -16,7 +16,7 @@ Shapes: N texts of T positions, d = d_model, S sites.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 from typing import Any
@@ -49,7 +49,8 @@ DRAWN = ("random", "shaped", "cosine")
 AGAIN = (*DRAWN, "other")  # put in once more, by another draw or of another token, as controls
 ALONE = ("sae", "random")  # put at a single position, too
 MEASURED = (*SUBSTITUTES, *(f"{name} again" for name in AGAIN), *(f"{name} alone" for name in ALONE))
-KINDS = {"resid": "residual stream", "attn": "attention outputs", "mlp": "MLP outputs"}
+SPARSER = "sparser"  # the kind of a site whose autoencoder has fewer latents active than the others
+KINDS = ("resid", "attn", "mlp", SPARSER)
 
 
 def first_tokens(model: Model, excerpts: Sequence[Excerpt], texts: int, tokens: int, seed: int = 0) -> Tensor:
@@ -164,8 +165,9 @@ class Site:
     """What was found at a site: effects on each text [N], by what was put there, and what the autoencoder misses.
 
     kl, loss: by substitute. at_k [K, 3, N]: KL of what the `ks` strongest latents rebuild, and of two draws of random
-    points with its angle and length; angles: its mean cosines. curve [C, N]: KL of random points of the activation's
-    length, by their `cosines`. missed: the share of the variance that the reconstruction misses.
+    points with its angle and length; few_loss: loss added by the fewest less that by the first of these; angles: its
+    mean cosines. curve [C, N]: KL of random points of the activation's length, by their `cosines`. missed: the share of
+    the variance that the reconstruction misses. variant: what the autoencoder does otherwise than the usual one.
     """
 
     name: str
@@ -173,15 +175,23 @@ class Site:
     loss: dict[str, Tensor]
     ks: tuple[int, ...]
     at_k: Tensor
+    few_loss: Tensor
     angles: tuple[float, ...]
     cosines: tuple[float, ...]
     curve: Tensor
     missed: float
+    variant: str = ""
 
     @property
     def kind(self) -> str:
-        """resid, attn or mlp."""
-        return self.name.rpartition("hook_")[2].partition("_")[0]
+        """resid, attn or mlp; or that its autoencoder is sparser than others."""
+        return SPARSER if self.variant else self.name.rpartition("hook_")[2].partition("_")[0]
+
+    @property
+    def label(self) -> str:
+        """`15 resid` for blocks.15.hook_resid_post."""
+        part = self.name.rpartition("hook_")[2].partition("_")[0]
+        return " ".join(filter(None, (str(layer_of(self.name)), part, self.variant)))
 
     def excess(self, name: str, over: str = "random") -> Tensor:
         """How many times KL doubles from one substitute to the other: log2 of the ratio of each text's means [N]."""
@@ -202,9 +212,18 @@ def strongest(dictionary: Dictionary, x: Tensor, k: int) -> Tensor:
 
 @torch.no_grad()
 def measure(
-    model: Model, tokens: Tensor, dictionary: Dictionary, draws: int, ks: Sequence[int], cosines: Sequence[float]
+    model: Model,
+    tokens: Tensor,
+    dictionary: Dictionary,
+    draws: int,
+    ks: Sequence[int],
+    cosines: Sequence[float],
+    variant: str = "",
 ) -> Site:
-    """All effects at a site; random substitutes are drawn so many times, and their effects averaged."""
+    """All effects at a site; random substitutes are drawn so many times, and their effects averaged.
+
+    variant: what the autoencoder does otherwise than the usual one of the site.
+    """
     reading = Reading(model, tokens, dictionary.site)
     x, x_hat, usual = reading.x, dictionary.reconstructed(reading.x), dictionary.ordinary(reading.x)
     moments, noise = Moments.of(x[usual]), [gaussian(x, seed) for seed in range(draws + 1)]
@@ -231,10 +250,12 @@ def measure(
         loss={name: drawn_mean(found, name, "loss", draws) for name in MEASURED},
         ks=tuple(ks),
         at_k=torch.stack([torch.stack([found[f"{name} {k}"].kl for name in ("k", "as k", "as k again")]) for k in ks]),
+        few_loss=found[f"k {ks[0]}"].loss - found[f"as k {ks[0]}"].loss,
         angles=tuple(angle[usual].mean().item() for angle in angles.values()),
         cosines=tuple(cosines),
         curve=torch.stack([found[f"at {c}"].kl for c in cosines]),
         missed=float((x_hat - x)[usual].square().sum() / (x - moments.mean)[usual].square().sum()),
+        variant=variant,
     )
 
 
@@ -244,28 +265,69 @@ def drawn_mean(found: Mapping[str, Effect], name: str, what: str, draws: int) ->
     return torch.stack([getattr(found[each], what) for each in names]).mean(0)
 
 
-def toy(worlds: int = 24, d: int = 32, n: int = 96, tokens: int = 64) -> Tensor:
-    """The positive control: worlds where errors along features must do more harm than random ones; log2 ratio [worlds].
+@dataclass(frozen=True)
+class World:
+    """A made-up space of n known features [n, d], random directions, and what reads them: a ReLU each, random logits.
 
-    n features, random directions in d dimensions, four of them active at a token; what reads them is a ReLU for each
-    feature, and random logits of those. The reconstruction misses the weakest active feature and invents another.
+    x [tokens, d]: the sum of a token's first four `active` [tokens, 5] features, in their strengths [tokens, 4].
     """
-    found = []
-    for seed in range(worlds):
+
+    features: Tensor
+    readout: Tensor
+    active: Tensor
+    strengths: Tensor
+    noise: Tensor
+
+    @classmethod
+    def of(cls, seed: int, d: int = 32, n: int = 96, tokens: int = 64) -> World:
+        """One drawn by a seed."""
         drawn = torch.Generator().manual_seed(seed)
         features, readout = unit(torch.randn(n, d, generator=drawn)), torch.randn(n, 40, generator=drawn)
         active = torch.rand(tokens, n, generator=drawn).argsort(-1)[:, :5]
         strengths = 1 + torch.rand(tokens, 4, generator=drawn)
-        x = (strengths[..., None] * features[active[:, :4]]).sum(1)
-        weakest = strengths.min(-1)
-        missed = features[active[torch.arange(tokens), weakest.indices]]
-        error = weakest.values[:, None] * (features[active[:, 4]] - missed)
-        near = at_distance(x, torch.randn(tokens, d, generator=drawn), error.norm(dim=-1))
-        log_p, along, apart = (
-            ((states @ features.T - 0.5).relu() @ readout).log_softmax(-1) for states in (x, x + error, near)
+        return cls(features, readout, active, strengths, torch.randn(tokens, d, generator=drawn))
+
+    @property
+    def x(self) -> Tensor:
+        """The activations [tokens, d]."""
+        return (self.strengths[..., None] * self.features[self.active[:, :4]]).sum(1)
+
+    def doublings(self, one: Tensor, other: Tensor, threshold: float = 0.5) -> Tensor:
+        """log2 of the ratio of KLs of two stand-ins [tokens, d] for the activations, to a reader with a threshold."""
+        log_p, *changed = (
+            ((states @ self.features.T - threshold).relu() @ self.readout).log_softmax(-1)
+            for states in (self.x, one, other)
         )
-        kl = [(log_p.exp() * (log_p - log_q)).sum(-1).mean() for log_q in (along, apart)]
-        found.append((kl[0] / kl[1]).log2())
+        kl, reference = ((log_p.exp() * (log_p - log_q)).sum(-1).mean() for log_q in changed)
+        return (kl / reference).log2()
+
+
+def toy(worlds: int = 24) -> Tensor:
+    """The positive control: worlds where errors along features must do more harm than random ones; doublings [worlds].
+
+    The reconstruction misses each token's weakest feature and invents another in its place.
+    """
+    found = []
+    for world in map(World.of, range(worlds)):
+        weakest = world.strengths.min(-1)
+        missed = world.features[world.active[torch.arange(len(world.active)), weakest.indices]]
+        error = weakest.values[:, None] * (world.features[world.active[:, 4]] - missed)
+        found.append(world.doublings(world.x + error, at_distance(world.x, world.noise, error.norm(dim=-1))))
+    return torch.stack(found)
+
+
+def toy_of_few(worlds: int = 24) -> Tensor:
+    """The positive control at low cosines: worlds where a random point does more harm than few latents; [worlds].
+
+    One feature of each token is three times as strong as in `toy`, and what reads them sees no weaker ones. The
+    reconstruction is that feature alone. Doublings of the random point with its angle and length over it.
+    """
+    found = []
+    for usual in map(World.of, range(worlds)):
+        world = replace(usual, strengths=usual.strengths * torch.tensor([3.0, 1, 1, 1]))
+        x, kept = world.x, world.strengths[:, :1] * world.features[world.active[:, 0]]
+        cosine = (unit(x) * unit(kept)).sum(-1)
+        found.append(world.doublings(at_cosine(x, world.noise, cosine, kept.norm(dim=-1)), kept, threshold=2.0))
     return torch.stack(found)
 
 
@@ -289,21 +351,28 @@ COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of 
 
 
 def metrics(sites: Sequence[Site]) -> list[Metric]:
-    """Means over texts of the means over the sites of a kind; what is said of angles is of all sites."""
-    found = [mean_of("excess_toy", toy().tolist())]
+    """Means over texts of the means over the sites of a kind; of few and all latents, over all but sparser sites."""
+    found = [mean_of("excess_toy", toy().tolist()), mean_of("few_toy", toy_of_few().tolist())]
     for kind in KINDS:
         if own := [site for site in sites if site.kind == kind]:
             units = {
                 name.format(kind): torch.stack([of(site) for site in own]).mean(0) for name, of in COMPARED.items()
             }
             found += [mean_of(name, values.tolist()) for name, values in units.items()]
-    at_k = torch.stack([site.at_k for site in sites])
+    usual = [site for site in sites if site.kind != SPARSER]
+    at_k = torch.stack([site.at_k for site in usual])
     for suffix, place in (("", 0), ("_noise", 2)):
         ratios = (at_k[:, :, place] / at_k[:, :, 1]).log2().mean(0)
         found += [
             mean_of(f"{name}{suffix}", ratios[k].tolist()) for name, k in (("few_latents", 0), ("all_latents", -1))
         ]
-    return [*found, plain("missed", sum(site.missed for site in sites) / len(sites), len(sites))]
+    found.append(mean_of("few_loss", torch.stack([site.few_loss for site in usual]).mean(0).tolist()))
+    return [*found, plain("missed", sum(site.missed for site in usual) / len(usual), len(usual))]
+
+
+def robustness(sites: Sequence[Site]) -> list[tuple[str, ...]]:
+    """For each site the share of the variance that the reconstruction misses, and KL of random points by cosine."""
+    return [(site.label, f"{site.missed:.0%}", *(f"{kl:.3g}" for kl in site.curve.mean(1).tolist())) for site in sites]
 
 
 def draw(sites: Sequence[Site]) -> plt.Figure:
@@ -313,10 +382,10 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
     for place, name in enumerate(shown):
         values = [site.kl[name].mean().item() for site in sites]
         left.plot([x + (place - 2.5) * 0.1 for x in range(len(sites))], values, "o", ms=5, label=SUBSTITUTES[name])
-    left.set_xticks(range(len(sites)), [short(site.name) for site in sites], rotation=30, ha="right", fontsize=8)
+    left.set_xticks(range(len(sites)), [site.label for site in sites], rotation=30, ha="right", fontsize=8)
     left.set(yscale="log", title="KL divergence, nats a token")
     for place, site in enumerate(sites):
-        right.plot(site.cosines, site.curve.mean(1), color=f"C{place % 10}", lw=1, label=short(site.name))
+        right.plot(site.cosines, site.curve.mean(1), color=f"C{place % 10}", lw=1, label=site.label)
         right.plot(site.angles, site.at_k[:, 0].mean(1), marker="o", ls="", ms=4, color=f"C{place % 10}")
     right.set(
         yscale="log", xlabel="cosine to the activation", title="KL of random points (lines), reconstructions (dots)"
@@ -324,11 +393,6 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
     left.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
     right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     return figure
-
-
-def short(site: str) -> str:
-    """`15 resid` for blocks.15.hook_resid_post."""
-    return f"{layer_of(site)} {site.rpartition('hook_')[2].partition('_')[0]}"
 
 
 def curves(sites: Sequence[Site]) -> dict[str, Any]:
@@ -340,7 +404,7 @@ def curves(sites: Sequence[Site]) -> dict[str, Any]:
         rebuilt = (site.angles, site.at_k[:, 0].mean(1).tolist())
         for name, (angles, values) in (("random point", random), ("reconstruction by few to all latents", rebuilt)):
             known = {round(c, 3): value for c, value in zip(angles, values, strict=True)}
-            series.append({"name": name, "group": short(site.name), "values": [known.get(place) for place in places]})
+            series.append({"name": name, "group": site.label, "values": [known.get(place) for place in places]})
     about = "How much a stand-in for the activation changes what the model predicts, by its angle to the activation."
     x, y = {"title": "cosine to the activation", "values": places}, {"title": "KL divergence, nats a token"}
     return {

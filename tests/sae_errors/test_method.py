@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -235,3 +236,32 @@ def test_texts_are_first_tokens_in_an_order_of_their_own(model):
     assert found.shape == (2, 10)
     assert (found[:, 0] == 0).all() and len(set(found[:, 1].tolist())) == 2
     assert logit_lens(model, torch.zeros(1, WIDTH)).shape[-1] == len(WORDS)
+
+
+def test_in_worlds_whose_reader_sees_one_feature_a_random_point_does_more_harm_than_that_feature_alone():
+    found = method.toy_of_few()
+    assert (found > 0).all() and found.mean() > 0.4
+
+
+def test_sparser_sites_have_numbers_of_their_own(sites):
+    usual = {metric.name: metric for metric in metrics(sites)}
+    both = {metric.name: metric for metric in metrics([*sites, replace(sites[0], variant="k8")])}
+    assert both["excess_sparser"].units == usual["excess_resid"].units
+    assert {name for name in both if name not in usual} == {name for name in both if "_sparser" in name}
+    assert all(both[name].value == usual[name].value for name in usual)
+    assert replace(sites[0], variant="k8").label == "1 resid k8"
+
+
+def test_loss_of_few_latents_is_beside_that_of_a_random_point_of_their_angle(model, tokens):
+    found = measure(model, tokens, Dictionary(SITES[0], Sae()), 1, (4,), (0.5,))
+    reading = Reading(model, tokens, SITES[0])
+    x, x_hat = reading.x, Dictionary(SITES[0], Sae()).reconstructed(reading.x)
+    near = at_cosine(x, gaussian(x, 0), (unit(x) * unit(x_hat)).sum(-1), x_hat.norm(dim=-1))
+    effects = reading.effects({"few": x_hat, "near": near})
+    torch.testing.assert_close(found.few_loss, effects["few"].loss - effects["near"].loss, atol=1e-5, rtol=1e-4)
+
+
+def test_robustness_is_told_for_each_site(sites):
+    rows = method.robustness(sites)
+    assert [row[0] for row in rows] == ["1 resid", "1 attn", "2 mlp"]
+    assert all(len(row) == 4 for row in rows)

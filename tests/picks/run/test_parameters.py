@@ -138,7 +138,7 @@ def test_where_autoencoders_are_needed_models_without_any_are_not_offered(schema
     for name in ("gpt2", "owner/name"):
         with pytest.raises(UserError, match=rf"none of {name} come with .*\nmodels: smollm2-135m; .* --sae path:FILE"):
             choose_model(needy, name, "coin_flips")
-        assert choose_model(needy, name, "coin_flips", own_autoencoders=True) == name
+        assert choose_model(needy, name, "coin_flips", brings_autoencoders=True) == name
     with pytest.raises(UserError, match=r"models: smollm2-135m$"):
         choose_model(needy, "gpt-2", "coin_flips")
 

@@ -24,7 +24,7 @@ from reproductions.common.catalogue import ModelCard
 from reproductions.common.files import sha256
 
 PACKAGE = "reproductions"
-LEFT_OUT = frozenset(  # what draws, words and judges, and what names, fetches or refuses a model, whose bytes are pinned
+LEFT_OUT = frozenset(  # what draws, words and judges; what names, fetches or refuses a model, whose bytes are pinned
     {
         "claims",
         "declared",

@@ -119,7 +119,7 @@ def resolve(schema: Schema, profile: str, given: Mapping[str, str], subject: str
     return resolved | typed
 
 
-def choose_model(schema: Schema, name: str | None, subject: str, *, own_autoencoders: bool = False) -> str:
+def choose_model(schema: Schema, name: str | None, subject: str, *, brings_autoencoders: bool = False) -> str:
     """The model to run on: the reproduction's first, another of models.yml, any of the hub, or a folder of the user's.
 
     Raises:
@@ -130,7 +130,7 @@ def choose_model(schema: Schema, name: str | None, subject: str, *, own_autoenco
     if TRAINED in schema.models and name not in schema.models:
         raise UserError(f"{subject} trains its own networks, so that there is no model to choose; leave out --model")
     listed = list(dict.fromkeys([*schema.models, *model_names()]))
-    needy = AUTOENCODERS in schema.needs and not own_autoencoders
+    needy = AUTOENCODERS in schema.needs and not brings_autoencoders
     offered = [model for model in listed if has_autoencoders(model)] if needy else listed
     if name not in listed and not HUB_NAME.fullmatch(name) and not name.startswith(OWN):
         others = "" if needy else f"; others of the hub as owner/name, one of yours as {OWN}DIR"
@@ -139,7 +139,8 @@ def choose_model(schema: Schema, name: str | None, subject: str, *, own_autoenco
     if needy and not has_autoencoders(model_card(name).name):
         raise UserError(
             f"{subject} needs autoencoders, and none of {name[:80]} come with this project\n"
-            f"models: {', '.join(offered)}; to others give autoencoders of yours with --sae {OWN}FILE"
+            f"models: {', '.join(offered)}; to others give autoencoders of yours with --sae {OWN}FILE, "
+            "or released ones with -p sites=RELEASE/ID"
         )
     return name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from reproductions.common.dictionaries import OwnAutoencoder, by_site, named
 from reproductions.common.errors import UserError
 
 PATIENCE = 4  # deadlines; a run that is getting on, on a busy or slow machine, ends so late
+RELEASED = re.compile(r"[\w.-]+/[\w.-]+")  # an autoencoder of the hub, as SAELens names it
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def make_plan(root: Path, options: Namespace) -> Plan:
     schema = load_schema(reproduction.file)
     parameters = resolve(schema, options.profile, options.parameters, reproduction.name)
     autoencoders = tuple(by_site([named(text) for text in options.saes]).values())
-    chosen = choose_model(schema, options.model, reproduction.name, own_autoencoders=bool(autoencoders))
+    brought = bool(autoencoders) or any(map(RELEASED.search, options.parameters.values()))
+    chosen = choose_model(schema, options.model, reproduction.name, brings_autoencoders=brought)
     if autoencoders and not reads_autoencoders(reproduction):
         raise UserError(f"{reproduction.name} reads no autoencoders; leave out --sae")
     model = model_card(chosen)
