@@ -133,13 +133,13 @@ def _passed_through(name: str) -> ModelCard:
 def _trained() -> ModelCard:
     return ModelCard(
         name=TRAINED,
-        title="small networks that the notebook trains itself",
-        note="Nothing is fetched: what is trained, on what and how long, is in the notebook.",
+        title="small networks trained here",
+        note="The notebook trains them itself: on what and how long is told there. Nothing is fetched.",
         licence="MIT, as the code that trains them",
         licence_url="https://opensource.org/license/mit",
         kind="trained",
         source="this project",
-        revision="as its code says",
+        revision="in its code",
     )
 
 

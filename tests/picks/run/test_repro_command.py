@@ -156,8 +156,8 @@ def test_what_trains_its_own_networks_fetches_no_model_and_is_recorded(
     _commit(root)
     assert main(["coin_flips", "--record"], root) == 0
     recorded = json.loads((root / RESULTS / "trained-here.quick.json").read_text())
-    assert recorded["model"]["title"] == "small networks that the notebook trains itself"
-    assert "small networks that the notebook trains itself" in capsys.readouterr().out
+    assert recorded["model"]["title"] == "small networks trained here"
+    assert "small networks trained here" in capsys.readouterr().out
     assert main(["--list"], root) == 0
     assert "stale" not in capsys.readouterr().out
 
