@@ -10,6 +10,7 @@ On a model of your own, with an autoencoder of SAELens for one of its sites:
 
 from reproductions.common.held_out import held_out
 from reproductions.common.latents import Dictionary
-from reproductions.sae_errors.method import Site, at_cosine, at_distance, first_tokens, measure, substitutes
+from reproductions.common.substitution import at_distance
+from reproductions.sae_errors.method import Site, at_cosine, first_tokens, measure, substitutes
 
 __all__ = ["Dictionary", "Site", "at_cosine", "at_distance", "first_tokens", "held_out", "measure", "substitutes"]

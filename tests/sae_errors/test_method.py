@@ -7,29 +7,24 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, kl_div
 
 from reproductions.common import explorers
-from reproductions.common.edits import final_states, logit_lens
+from reproductions.common.edits import logit_lens
 from reproductions.common.held_out import Excerpt
 from reproductions.common.latents import Dictionary
+from reproductions.common.substitution import Reading, gaussian, unit
 from reproductions.sae_errors import method
 from reproductions.sae_errors.method import (
     MEASURED,
     Moments,
-    Reading,
     Site,
     at_cosine,
-    at_distance,
     curves,
-    divergences,
-    gaussian,
     measure,
     metrics,
     strongest,
     substitutes,
     toy,
-    unit,
 )
 from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
 
@@ -66,13 +61,6 @@ class Sae:
 
 
 # Stand-ins
-
-
-def test_a_point_at_a_distance_is_that_far_away_in_that_direction():
-    x, direction, distance = noise(5, 7, 16), noise(5, 7, 16, seed=1), noise(5, 7, seed=2).abs()
-    moved = at_distance(x, direction, distance) - x
-    torch.testing.assert_close(moved.norm(dim=-1), distance)
-    torch.testing.assert_close(unit(moved), unit(direction))
 
 
 @pytest.mark.parametrize("c", [-1.0, -0.5, 0.0, 0.3, 0.99, 1.0])
@@ -113,57 +101,6 @@ def test_the_strongest_latents_are_kept_and_outliers_pass():
     torch.testing.assert_close(strongest(Dictionary(SITES[0], Sae(limit=0.1)), x, 1), x)
 
 
-# Effects
-
-
-@pytest.mark.parametrize("site", SITES)
-def test_effects_are_those_of_a_plain_pass(model, tokens, site):
-    reading = Reading(model, tokens, site)
-    replaced = reading.x + 0.3 * noise(*reading.x.shape).float()
-    found = reading.effects({"none": reading.x, "some": replaced})
-    put = iter(replaced.split(len(tokens)))
-    changed = final_states(model, tokens, {site: lambda _: next(put)})
-    log_p, log_q = (
-        model.original_model.lm_head(states)[:, 1:-1].log_softmax(-1)
-        for states in (final_states(model, tokens), changed)
-    )
-    kl = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1).mean(1)
-    loss = [cross_entropy(log.flatten(0, 1), tokens[:, 2:].flatten(), reduction="none") for log in (log_q, log_p)]
-    torch.testing.assert_close(found["some"].kl, kl, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found["some"].loss, (loss[0] - loss[1]).view(9, -1).mean(1), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found["none"].kl, torch.zeros(9), atol=1e-6, rtol=0)
-    torch.testing.assert_close(found["none"].loss, torch.zeros(9), atol=1e-6, rtol=0)
-
-
-def test_one_position_is_judged_where_it_is(model, tokens):
-    reading = Reading(model, tokens, SITES[0])
-    replaced = reading.x.clone()
-    replaced[:, 6] += 1.0  # position 7 of the text
-    before, there = (reading.effects({"some": replaced}, [at])["some"].kl for at in (6, 7))
-    torch.testing.assert_close(before, torch.zeros(9), atol=1e-6, rtol=0)
-    assert (there > 1e-4).all()
-
-
-def test_logits_in_parts_are_the_same(model, tokens, monkeypatch):
-    reading = Reading(model, tokens, SITES[0])
-    put = {"a": reading.x + 0.2, "b": 2 * reading.x}
-    whole = reading.effects(put)
-    monkeypatch.setattr(method, "LOGITS", 7)
-    for name, effect in reading.effects(put).items():
-        torch.testing.assert_close(effect.kl, whole[name].kl)
-        torch.testing.assert_close(effect.loss, whole[name].loss)
-
-
-def test_divergences_of_distributions_that_are_known(model):
-    states = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(0))
-    after = torch.arange(5)
-    (kl, loss), (zero, nothing) = divergences(model, states, [2 * states, states], after)
-    p, q = (model.original_model.lm_head(some).softmax(-1) for some in (states, 2 * states))
-    torch.testing.assert_close(kl, (p * (p / q).log()).sum(-1), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(loss, (p / q).log()[torch.arange(5), after], atol=1e-5, rtol=1e-4)
-    assert zero.abs().max() < 1e-6 and nothing.abs().max() < 1e-6
-
-
 # Sites
 
 
@@ -200,8 +137,6 @@ def test_random_draws_are_averaged(model, tokens):
     one, two = (measure(model, tokens, Dictionary(SITES[0], Sae()), n, (1, 4), (0.9, 0.5)) for n in (1, 2))
     torch.testing.assert_close(one.kl["sae"], two.kl["sae"])
     assert not torch.allclose(one.kl["random"], two.kl["random"])
-    x = Reading(model, tokens, SITES[0]).x
-    assert torch.equal(gaussian(x, 3), gaussian(x, 3)) and not torch.equal(gaussian(x, 3), gaussian(x, 4))
 
 
 def test_errors_along_features_do_more_harm_in_worlds_of_features():
