@@ -359,8 +359,8 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
     for place, (name, words) in enumerate(SHARES.items()):
         known = {x + (place - 2) / 8: s.parts.shares for x, s in enumerate(sites) if name in s.parts.shares}
-        left.plot(known, [shares[name].mean() for shares in known.values()], "o", color=f"C{place}", label=words)
-        left.plot(known, [shares[f"{name}_dealt"].mean() for shares in known.values()], "_", color=f"C{place}")
+        left.plot([*known], [shares[name].mean() for shares in known.values()], "o", color=f"C{place}", label=words)
+        left.plot([*known], [shares[f"{name}_dealt"].mean() for shares in known.values()], "_", color=f"C{place}")
     for place, (name, words) in enumerate(MISSING.items()):
         xs = [x + (place - 2) / 8 for x in range(len(sites))]
         values = [site.costs.kl[name].mean() for site in sites]
