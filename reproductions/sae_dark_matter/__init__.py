@@ -7,7 +7,7 @@ On a model of your own, with an autoencoder of SAELens for one of its sites:
     scored = Texts.of(model, held_out()[24:36], most=1, tokens=32)
     (parts,) = study(model, [dictionary], fitted, scored)
     shares = parts.shares["vector"], parts.shares["norm"]  # of the error and of its squared norm, for each scored text
-    costs = intervene(model, scored.tokens, dictionary, parts.error)
+    costs = intervene(model, scored.tokens, dictionary, parts.error)  # in KL divergence and in loss, by what is missing
 """
 
 from reproductions.common.excerpts import Texts

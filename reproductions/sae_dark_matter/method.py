@@ -35,6 +35,7 @@ from reproductions.common.model import Model
 from reproductions.common.regression import LinearMap, Regression, ridge
 from reproductions.common.substitution import Reading, at_distance, gaussian
 
+AT_ONCE = 2048  # tokens that are encoded at once
 PARTS = ("predictable", "unpredictable")
 KINDS = {"resid": "residual stream", "attn": "attention outputs", "mlp": "MLP outputs"}
 SHARES = {
@@ -91,7 +92,8 @@ class Decomposition:
     """An autoencoder's errors in two parts: the map that gives p, and what is predicted of each text.
 
     shares: by `SHARES`, [N] each; `…_dealt`, by maps that were fitted to dealt rows; `…_published`, scored as by the
-    authors. sizes: sums of squares over a text of both parts, [N] each. errors: squared norms of the error and of the
+    authors; `earlier_own`, by the activation where `earlier` is by a reconstruction one layer before.
+    sizes: sums of squares over a text of both parts, [N] each. errors: squared norms of the error and of the
     activation [n, 2], and text: which text they are of [n]. missed: the share of the variance of x that is error.
     """
 
@@ -118,11 +120,15 @@ def decompose(fitted: Rows, held: Rows, site: str = "") -> Decomposition:
     targets = {"vector": (fitted.e, held.e), "norm": (squared(fitted.e), squared(held.e))}
     targets |= {name: (squared(some), squared(others)) for name, (some, others) in parts.items()}
     shares = {f"{name}_published": as_published(fitted, targets[name][0]) for name in ("vector", "norm")}
+    order = dealt(len(fitted.e))
     for name, (y, y_held) in targets.items():
-        shares |= scored(regression, y, held, held.x, y_held, name)
+        shares[name] = scored(regression, y, held, held.x, y_held)
+        shares[f"{name}_dealt"] = scored(regression, y[order], held, held.x, y_held)
     if fitted.before is not None and held.before is not None:
-        earlier = Regression(fitted.before, fitted.text)
-        shares |= scored(earlier, parts["unpredictable"][0], held, held.before, parts["unpredictable"][1], "earlier")
+        earlier, (u, u_held) = Regression(fitted.before, fitted.text), parts["unpredictable"]
+        shares["earlier"] = scored(earlier, u, held, held.before, u_held)
+        shares["earlier_dealt"] = scored(earlier, u[order], held, held.before, u_held)
+        shares["earlier_own"] = scored(regression, u, held, held.x, u_held)
     return Decomposition(
         site=site,
         error=error,
@@ -134,10 +140,10 @@ def decompose(fitted: Rows, held: Rows, site: str = "") -> Decomposition:
     )
 
 
-def scored(regression: Regression, y: Tensor, held: Rows, x: Tensor, y_held: Tensor, name: str) -> dict[str, Tensor]:
-    """The share of y that is predicted in held-out texts, by a map fitted to the rows as they are, and dealt."""
-    maps = {name: regression.fit(y), f"{name}_dealt": regression.fit(y[dealt(len(y))])}
-    return {key: held.share(y_held, some(x), some.mean_y) for key, some in maps.items()}
+def scored(regression: Regression, y: Tensor, held: Rows, x: Tensor, y_held: Tensor) -> Tensor:
+    """The share of numbers that is predicted in held-out texts [N], from x there, by a map fitted to y."""
+    fitted = regression.fit(y)
+    return held.share(y_held, fitted(x), fitted.mean_y)
 
 
 def as_published(rows: Rows, y: Tensor) -> Tensor:
@@ -190,13 +196,18 @@ def study(
     return found
 
 
+def reconstructed(dictionary: Dictionary, values: Tensor) -> Tensor:
+    """What an autoencoder makes of values [n, d], some at a time: all latents of all tokens would take much memory."""
+    return torch.cat([dictionary.reconstructed(some) for some in values.split(AT_ONCE)])
+
+
 def rows_of(x: Mapping[str, Tensor], text: Tensor, dictionary: Dictionary, all_of_them: Sequence[Dictionary]) -> Rows:
     """The tokens of activations [N, T, d] by site, where the text of each sequence [N] is known."""
     own = [each for each in all_of_them if each.site in (dictionary.site, before_of(dictionary.site))]
     kept = torch.stack([each.ordinary(x[each.site]) for each in own]).all(0)
     values = x[dictionary.site][kept]
-    before = [each.reconstructed(x[each.site][kept]) for each in own if each.site != dictionary.site]
-    error = values - dictionary.reconstructed(values)
+    before = [reconstructed(each, x[each.site][kept]) for each in own if each.site != dictionary.site]
+    error = values - reconstructed(dictionary, values)
     return Rows(values, error, text[:, None].expand_as(kept)[kept], before[0] if before else None)
 
 
@@ -289,6 +300,11 @@ class Site:
         sizes = self.parts.sizes["unpredictable"] / self.parts.sizes["predictable"]
         return self.doublings("unpredictable" + suffix, "predictable" + suffix) - sizes.log2()
 
+    def dear_in_loss(self) -> Tensor:
+        """The same as a difference of losses, nats a token, as if each part had the squared norm of both [N]."""
+        p, u = (self.costs.loss[part] / self.parts.sizes[part] for part in PARTS)
+        return (u - p) * sum(self.parts.sizes[part] for part in PARTS)
+
 
 COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of site, by name: values of each text [N]
     "vector_{}": lambda site: site.parts.shares["vector"],
@@ -303,6 +319,7 @@ COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of 
     "parts_{}_dealt": lambda site: site.less("predictable", "unpredictable", "_dealt"),
     "dear_{}": lambda site: site.dear(),
     "dear_{}_noise": lambda site: site.dear("_noise"),
+    "dear_loss_{}": lambda site: site.dear_in_loss(),
     "harm_predictable_{}": lambda site: site.doublings("predictable", "predictable_noise"),
     "harm_predictable_{}_noise": lambda site: site.doublings("predictable_again", "predictable_noise"),
     "harm_unpredictable_{}": lambda site: site.doublings("unpredictable", "unpredictable_noise"),
@@ -322,7 +339,7 @@ def metrics(sites: Sequence[Site]) -> list[Metric]:
         own = [site for site in sites if site.parts.kind == kind]
         units |= {name.format(kind): torch.stack([*map(of, own)]).mean(0) for name, of in COMPARED.items() if own}
     known = [site.parts.shares for site in sites if "earlier" in site.parts.shares]
-    for name in ("earlier", "earlier_dealt"):
+    for name in ("earlier", "earlier_dealt", "earlier_own"):
         units |= {name: torch.stack([shares[name] for shares in known]).mean(0)} if known else {}
     found = [mean_of(name, values.tolist()) for name, values in units.items()]
     return [*found, plain("missed", sum(site.parts.missed for site in sites) / len(sites), len(sites))]

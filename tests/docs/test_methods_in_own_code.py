@@ -15,6 +15,7 @@ import reproductions.feature_flow
 import reproductions.head_mapping
 import reproductions.layer_linearity
 import reproductions.output_centric
+import reproductions.sae_dark_matter
 import reproductions.sae_errors
 from picks.environment import ROOT
 
@@ -23,6 +24,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PACKAGES = (
     *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
     *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
+    reproductions.sae_dark_matter,
 )
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, instead of the real one.
@@ -65,6 +67,9 @@ assert found.points.shape == (2, 5, 2)
 """,
     """
 assert doublings.shape == (12,)
+""",
+    """
+assert shares[0].shape == shares[1].shape == costs.kl["sae"].shape == (len(scored.tokens),)
 """,
 )
 

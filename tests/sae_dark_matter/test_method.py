@@ -141,6 +141,7 @@ def test_the_reconstruction_of_a_layer_before_predicts_what_was_made_of_it(made)
     known = [replace(rows, e=before @ B, before=before) for rows, before in zip(made, earlier, strict=True)]
     found = decompose(*known).shares
     assert found["vector"].mean() < 0.05 and (found["earlier"] > 0.9).all() and found["earlier_dealt"].mean() < 0.05
+    assert found["earlier_own"].mean() < 0.05
     assert "earlier" not in decompose(fitted, held).shares
 
 
@@ -183,6 +184,25 @@ def test_a_wrong_share_is_caught_by_its_control(made, fault):
 def test_the_site_before():
     assert before_of("blocks.7.hook_resid_post") == "blocks.6.hook_resid_post"
     assert before_of("blocks.0.hook_resid_post") == before_of("blocks.7.hook_mlp_out") == ""
+
+
+def test_what_is_left_of_the_predictable_part_does_not_pass_as_news_from_before(made):
+    """The layer before knows the activation and nothing else: it predicts no more of u than the activation does."""
+    known = [replace(rows, before=rows.x + 0.1 * drawn(*rows.x.shape, seed=11)) for rows in made]
+    found = decompose(*known).shares
+    units = {
+        "earlier": found["earlier"],
+        "earlier_own": found["earlier_own"],
+        "planted_vector": torch.tensor([1.0, 1.01]),
+    }
+    judged = judge_claim(CLAIMS["E1"], {name: mean_of(name, some.tolist()) for name, some in units.items()}, "full")
+    assert judged.verdict not in POSITIVE
+
+
+def test_encoding_some_at_a_time_is_the_same(monkeypatch):
+    dictionary, x = Dictionary(SITES[0], Sae()), drawn(50, WIDTH)
+    monkeypatch.setattr(method, "AT_ONCE", 7)
+    torch.testing.assert_close(method.reconstructed(dictionary, x), dictionary.reconstructed(x))
 
 
 def test_outliers_of_a_site_and_before_it_are_left_out():
@@ -269,6 +289,10 @@ def test_a_part_is_dear_that_does_more_harm_than_its_share(sites):
     kl = {"predictable": torch.tensor([0.1, 0.2]), "unpredictable": torch.tensor([0.4, 3.2])}
     site = Site(replace(sites[0].parts, sizes=sizes), Costs(kl, {}))
     torch.testing.assert_close(site.dear(), torch.tensor([0.0, 2.0]))
+    in_loss = Site(
+        site.parts, Costs({}, {"predictable": torch.tensor([0.1, 0.2]), "unpredictable": torch.tensor([0.4, 1.6])})
+    )
+    torch.testing.assert_close(in_loss.dear_in_loss(), torch.tensor([0.0, 1.0]))
 
 
 def test_width_takes_more_off_one_part(sites):
