@@ -49,8 +49,6 @@ MISSING = {
     "sae": "all of the error",
     "predictable": "its predictable part",
     "unpredictable": "its unpredictable part",
-    "predictable_noise": "a random vector as long as the predictable part",
-    "unpredictable_noise": "a random vector as long as the unpredictable part",
 }
 
 
@@ -215,8 +213,8 @@ def rows_of(x: Mapping[str, Tensor], text: Tensor, dictionary: Dictionary, all_o
 class Costs:
     """What it does to each text that something is missing: KL divergence and added loss, [N] by what is missing.
 
-    Beside `MISSING`: `…_again`, another random vector; `other`, what is missing where the predictable part and another
-    token's unpredictable one, brought to the length of the token's own, are put back.
+    By `MISSING`; with `_noise` and `_again`, two random vectors as long as the part; `other`, what is missing where the
+    predictable part and another token's unpredictable one, brought to the length of the token's own, are put back.
     """
 
     kl: dict[str, Tensor]
@@ -379,9 +377,10 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
         left.plot([*known], [shares[name].mean() for shares in known.values()], "o", color=f"C{place}", label=words)
         left.plot([*known], [shares[f"{name}_dealt"].mean() for shares in known.values()], "_", color=f"C{place}")
     for place, (name, words) in enumerate(MISSING.items()):
-        xs = [x + (place - 2) / 8 for x in range(len(sites))]
-        values = [site.costs.kl[name].mean() for site in sites]
-        right.plot(xs, values, "x" if name.endswith("noise") else "o", label=words)
+        for key, marker, label in ((name, "o", words), (f"{name}_noise", "x", "a random vector as long as that")):
+            at = {x + (place - 1) / 8: s.costs.kl[key] for x, s in enumerate(sites) if key in s.costs.kl}
+            if at:
+                right.plot([*at], [kl.mean() for kl in at.values()], marker, color=f"C{place}", label=label)
     left.set_title("Share predicted, held out (dashes: dealt rows)")
     right.set(yscale="log", title="KL divergence where this is missing, nats a token")
     names = [f"{layer_of(site.parts.site)} {site.parts.kind}" for site in sites]
@@ -395,7 +394,7 @@ def told(site: Site) -> dict[str, tuple[Tensor | None, Tensor | None]]:
     """What the explorer tells of a site, in words, each beside its control; values of each text [N]."""
     shares, kl = site.parts.shares, site.costs.kl
     found = {f"share predicted: {of}": (shares.get(name), shares.get(f"{name}_dealt")) for name, of in SHARES.items()}
-    lost = {f"KL without {MISSING[name]}": (kl[name], kl.get(f"{name}_noise")) for name in ("sae", *PARTS)}
+    lost = {f"KL without {what}": (kl[name], kl.get(f"{name}_noise")) for name, what in MISSING.items()}
     return found | lost
 
 
