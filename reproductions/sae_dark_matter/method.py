@@ -11,9 +11,8 @@ of e, or of any other number y of a token, is told on other texts than A was fit
     share = 1 - sum over tokens |y - predicted y|^2 / sum over tokens |y - mean y of the fitted tokens|^2.
 
 How A is fitted, and by which rule the ridge is chosen, stands in `common/regression.py`. Position 0 and outliers, which
-no autoencoder here was trained on, are left out.
-
-Shapes: N texts of T positions, n tokens that count, d = d_model, k numbers that are predicted of each token.
+no autoencoder here was trained on, are left out. Shapes: N texts of T positions, n tokens that count, d = d_model, k
+numbers that are predicted of each token.
 """
 
 from __future__ import annotations
@@ -27,17 +26,18 @@ from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from reproductions.common.activations import activations, layer_of
+from reproductions.common import sites as common
+from reproductions.common.activations import layer_of
 from reproductions.common.excerpts import Texts
 from reproductions.common.latents import Dictionary
 from reproductions.common.metrics import Metric, mean_of, plain
 from reproductions.common.model import Model
 from reproductions.common.regression import LinearMap, Regression, ridge
+from reproductions.common.sites import KINDS, Shown, before_of, collected, kind_of
 from reproductions.common.substitution import Reading, at_distance, gaussian
 
 AT_ONCE = 2048  # tokens that are encoded at once
 PARTS = ("predictable", "unpredictable")
-KINDS = {"resid": "residual stream", "attn": "attention outputs", "mlp": "MLP outputs"}
 SHARES = {
     "vector": "the error vector",
     "norm": "its squared norm",
@@ -90,7 +90,8 @@ class Decomposition:
     """An autoencoder's errors in two parts: the map that gives p, and what is predicted of each text.
 
     shares: by `SHARES`, [N] each; `…_dealt`, by maps that were fitted to dealt rows; `…_published`, scored as by the
-    authors; `earlier_own`, by the activation where `earlier` is by a reconstruction one layer before.
+    authors; `earlier_own`, by the activation where `earlier` is by a reconstruction one layer before; `length`, of the
+    error's squared norm, by the activation's alone.
     sizes: sums of squares over a text of both parts, [N] each. errors: squared norms of the error and of the
     activation [n, 2], and text: which text they are of [n]. missed: the share of the variance of x that is error.
     """
@@ -103,11 +104,6 @@ class Decomposition:
     text: Tensor
     missed: float
 
-    @property
-    def kind(self) -> str:
-        """resid, attn or mlp."""
-        return self.site.rpartition("hook_")[2].partition("_")[0]
-
 
 def decompose(fitted: Rows, held: Rows, site: str = "") -> Decomposition:
     """Fit on some texts, score on others; on the fitted ones, the parts are told by a map of their other half."""
@@ -118,6 +114,8 @@ def decompose(fitted: Rows, held: Rows, site: str = "") -> Decomposition:
     targets = {"vector": (fitted.e, held.e), "norm": (squared(fitted.e), squared(held.e))}
     targets |= {name: (squared(some), squared(others)) for name, (some, others) in parts.items()}
     shares = {f"{name}_published": as_published(fitted, targets[name][0]) for name in ("vector", "norm")}
+    lengths = Regression(squared(fitted.x), fitted.text)
+    shares["length"] = scored(lengths, targets["norm"][0], held, squared(held.x), targets["norm"][1])
     order = dealt(len(fitted.e))
     for name, (y, y_held) in targets.items():
         shares[name] = scored(regression, y, held, held.x, y_held)
@@ -153,27 +151,9 @@ def as_published(rows: Rows, y: Tensor) -> Tensor:
     fitted, held = dealt(len(y)).chunk(2)
     x, some = rows.x[fitted].double(), y[fitted].double()
     A = ridge(x.mT @ x, x.mT @ some, 0.0)
-    other = Rows(rows.x[held], rows.e[held], rows.text[held])
-    missed, spread = y[held].double() - other.x.double() @ A, y[held] - y[held].mean(0)
+    other, missed = Rows(rows.x[held], rows.e[held], rows.text[held]), y[held].double() - rows.x[held].double() @ A
+    spread = y[held] - y[held].mean(0)
     return (1 - other.sums(missed.square()) / other.sums(spread.square())).mean(-1)
-
-
-def before_of(site: str) -> str:
-    """The residual stream one block before a site of it; empty for other sites."""
-    layer = layer_of(site)
-    return f"blocks.{layer - 1}.hook_resid_post" if site.endswith("resid_post") and layer else ""
-
-
-def read(model: Model, sites: Sequence[str], tokens: Tensor) -> dict[str, Tensor]:
-    """Activations [N, T - 1, d] of each site."""
-    n, length = tokens.shape
-    found = {site: torch.empty(n, length - 1, model.cfg.d_model) for site in sites}
-    start = 0
-    for batch in activations(model, sites, tokens):
-        for site, values in batch.items():
-            found[site][start : start + len(values)] = values
-        start += len(batch[sites[0]])
-    return found
 
 
 @torch.no_grad()
@@ -186,7 +166,7 @@ def study(
     """
     everything = [*dictionaries, *before]
     sites = sorted({each.site for each in everything})
-    known = [(read(model, sites, texts.tokens), texts.excerpt) for texts in (fitted, held)]
+    known = [(collected(model, sites, texts.tokens), texts.excerpt) for texts in (fitted, held)]
     found = []
     for one in dictionaries:
         train, test = (rows_of(x, text, one, everything) for x, text in known)
@@ -311,6 +291,7 @@ COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of 
     "norm_{}": lambda site: site.parts.shares["norm"],
     "norm_{}_dealt": lambda site: site.parts.shares["norm_dealt"],
     "norm_{}_published": lambda site: site.parts.shares["norm_published"],
+    "length_{}": lambda site: site.parts.shares["length"],
     "gap_{}": lambda site: site.less("norm", "vector"),
     "gap_{}_dealt": lambda site: site.less("norm", "vector", "_dealt"),
     "parts_{}": lambda site: site.less("predictable", "unpredictable"),
@@ -334,7 +315,7 @@ def metrics(sites: Sequence[Site]) -> list[Metric]:
     """Means over texts of the means over the sites of a kind, and the positive control."""
     units = planted()
     for kind in KINDS:
-        own = [site for site in sites if site.parts.kind == kind]
+        own = [site for site in sites if kind_of(site.parts.site) == kind]
         units |= {name.format(kind): torch.stack([*map(of, own)]).mean(0) for name, of in COMPARED.items() if own}
     known = [site.parts.shares for site in sites if "earlier" in site.parts.shares]
     for name in ("earlier", "earlier_dealt", "earlier_own"):
@@ -345,7 +326,7 @@ def metrics(sites: Sequence[Site]) -> list[Metric]:
 
 def sibling_metrics(usual: Decomposition, narrow: Decomposition, seed: Decomposition) -> list[Metric]:
     """A narrow autoencoder of a site against the usual, wide one; and a second seed of the usual against it."""
-    (mine, others, again), text = (each.errors for each in (usual, narrow, seed)), usual.text
+    mine, others, again, text = usual.errors, narrow.errors, seed.errors, usual.text
     anew = (text + torch.rand(len(text), generator=torch.Generator().manual_seed(0))).argsort()
     pairs = {
         "contexts": (others[:, 0], mine[:, 0]),
@@ -353,8 +334,9 @@ def sibling_metrics(usual: Decomposition, narrow: Decomposition, seed: Decomposi
         "contexts_seed": (again[:, 0], mine[:, 0]),
         "contexts_relative": (others[:, 0] / others[:, 1], mine[:, 0] / mine[:, 1]),
     }
-    found = [mean_of(name, agreement(*pair, text)) for name, pair in pairs.items()]
-    return [*found, *(mean_of(name, shrunk(some, usual)) for name, some in (("width", narrow), ("width_seed", seed)))]
+    units = {name: agreement(*pair, text) for name, pair in pairs.items()}
+    units |= {"width": shrunk(narrow, usual).tolist(), "width_seed": shrunk(seed, usual).tolist()}
+    return [mean_of(name, values) for name, values in units.items()]
 
 
 def agreement(a: Tensor, b: Tensor, text: Tensor) -> list[float]:
@@ -362,11 +344,10 @@ def agreement(a: Tensor, b: Tensor, text: Tensor) -> list[float]:
     return [float(spearmanr(a[text == one], b[text == one]).statistic) for one in text.unique()]
 
 
-def shrunk(before: Decomposition, after: Decomposition) -> list[float]:
-    """How many times more the predictable part halves than the unpredictable one, in each text."""
+def shrunk(before: Decomposition, after: Decomposition) -> Tensor:
+    """How many times more the predictable part halves than the unpredictable one, in each text [N]."""
     predictable, unpredictable = ((before.sizes[part] / after.sizes[part]).log2() for part in PARTS)
-    found: list[float] = (predictable - unpredictable).tolist()
-    return found
+    return predictable - unpredictable
 
 
 def draw(sites: Sequence[Site]) -> plt.Figure:
@@ -383,46 +364,25 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
                 right.plot([*at], [kl.mean() for kl in at.values()], marker, color=f"C{place}", label=label)
     left.set_title("Share predicted, held out (dashes: dealt rows)")
     right.set(yscale="log", title="KL divergence where this is missing, nats a token")
-    names = [f"{layer_of(site.parts.site)} {site.parts.kind}" for site in sites]
+    names = [f"{layer_of(site.parts.site)} {kind_of(site.parts.site)}" for site in sites]
     for axes in (left, right):
         axes.set_xticks(range(len(sites)), names, rotation=30, ha="right", fontsize=8)
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
 
 
-def told(site: Site) -> dict[str, tuple[Tensor | None, Tensor | None]]:
-    """What the explorer tells of a site, in words, each beside its control; values of each text [N]."""
+def told(site: Site) -> dict[str, Shown]:
+    """What the explorer tells of a site, in words, each beside its control: means over texts."""
     shares, kl = site.parts.shares, site.costs.kl
-    found = {f"share predicted: {of}": (shares.get(name), shares.get(f"{name}_dealt")) for name, of in SHARES.items()}
-    lost = {f"KL without {what}": (kl[name], kl.get(f"{name}_noise")) for name, what in MISSING.items()}
-    return found | lost
+    pairs = {f"share predicted: {of}": (shares.get(name), shares.get(f"{name}_dealt")) for name, of in SHARES.items()}
+    pairs |= {f"KL without {what}": (kl[name], kl.get(f"{name}_noise")) for name, what in MISSING.items()}
+    means = {name: [None if some is None else some.mean().item() for some in pair] for name, pair in pairs.items()}
+    return {name: (found, control) for name, (found, control) in means.items()}
 
 
 def grid(sites: Sequence[Site]) -> dict[str, Any]:
     """The explorer's data: predicted shares and costs by layer and kind of site, each beside its control."""
-    layers = sorted({layer_of(site.parts.site) for site in sites})
-    shown: dict[str, list[list[list[float | None]]]] = {
-        title: [[[None] * len(KINDS) for _ in layers] for _ in ("found", "control")] for title in told(sites[0])
-    }
-    for site in sites:
-        row, column = layers.index(layer_of(site.parts.site)), list(KINDS).index(site.parts.kind)
-        for title, values in told(site).items():
-            for cells, some in zip(shown[title], values, strict=True):
-                cells[row][column] = None if some is None else round(some.mean().item(), 4)
-    items = [
-        {"name": str(place), "title": title, "values": {"found": cells[0], "control": cells[1]}}
-        for place, (title, cells) in enumerate(shown.items())
-    ]
-    return {
-        "title": "What is predictable of an autoencoder's errors",
-        "about": "Shares on held-out texts, and KL divergence in nats a token where something is missing.",
-        "rows": {"title": "layer", "names": layers},
-        "columns": {"title": "site", "names": list(KINDS.values())},
-        "cell": {"one": "a site", "many": "sites"},
-        "item": {"one": "a number", "many": "numbers"},
-        "measures": [
-            {"name": "found", "title": "as it is", "short": "as it is"},
-            {"name": "control", "title": "by dealt rows, or of a random vector", "short": "control"},
-        ],
-        "items": items,
-    }
+    about = "Shares on held-out texts, and KL divergence in nats a token where something is missing."
+    numbers = {site.parts.site: told(site) for site in sites}
+    control = "by a map of dealt rows, or with a random vector as long"
+    return common.grid("What is predictable of an autoencoder's errors", about, numbers, control)
