@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import reproductions.circular_features
+import reproductions.feature_absorption
 import reproductions.feature_flow
 import reproductions.head_mapping
 import reproductions.layer_linearity
@@ -24,10 +25,10 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PACKAGES = (
     *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
     *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
-    reproductions.sae_dark_matter,
+    *(reproductions.sae_dark_matter, reproductions.feature_absorption),
 )
 
-# A tiny GPT-2 whose tokenizer knows each capital as one word, instead of the real one.
+# A tiny GPT-2 whose tokenizer knows each capital as one word, and words to spell, instead of the real one.
 MODEL = """
 import torch
 from sae_lens import StandardSAE, StandardSAEConfig
@@ -37,7 +38,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from reproductions.head_mapping import load_relations
 
 words = {word for pair in load_relations(["country_capital"])["country_capital"].pairs for word in pair}
-names = {word: place for place, word in enumerate(["<end>", *sorted(words)])}
+spelled = [f"Ġ{a}{b}{c}" for a in "abcdefghij" for b in "abcdefghi" for c in "abcdefghi"]
+names = {word: place for place, word in enumerate(["<end>", *sorted(words), *spelled])}
 split = Tokenizer(models.WordLevel(names, unk_token="<end>"))
 split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
 tokenizer = PreTrainedTokenizerFast(tokenizer_object=split, unk_token="<end>", eos_token="<end>", pad_token="<end>")
@@ -70,6 +72,9 @@ assert doublings.shape == (12,)
 """,
     """
 assert shares[0].shape == shares[1].shape == costs.kl["sae"].shape == (len(scored.tokens),)
+""",
+    """
+assert found.letters == "abcdefghij" and rates.shape == (10,)
 """,
 )
 
