@@ -7,6 +7,7 @@ On a model of your own, with several times more tokens of text than it has dimen
     linearity = table(found, "linearity_without_residual").mean(1)  # of each block
 """
 
-from reproductions.layer_linearity.method import Blocks, LinearMap, Rows, first_tokens, fit, in_turns, measure, table
+from reproductions.common.excerpts import in_turns
+from reproductions.layer_linearity.method import Blocks, LinearMap, Rows, first_tokens, fit, measure, table
 
 __all__ = ["Blocks", "LinearMap", "Rows", "first_tokens", "fit", "in_turns", "measure", "table"]

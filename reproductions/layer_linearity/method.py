@@ -19,8 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from itertools import pairwise, zip_longest
-from random import Random
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,15 +45,6 @@ CURVES = {
     "copy_score": "a scaled copy of the input",
     "linearity_with_residual_dealt": "with it, updates dealt to other tokens",
 }
-
-
-def in_turns(excerpts: Sequence[Excerpt], seed: int = 0, shortest: int = 650) -> list[Excerpt]:
-    """Excerpts of at least so many characters in random order, one of each source after the other."""
-    by_source: dict[str, list[Excerpt]] = {}
-    for excerpt in Random(seed).sample(excerpts, len(excerpts)):
-        if len(excerpt.text) >= shortest:
-            by_source.setdefault(excerpt.source, []).append(excerpt)
-    return [excerpt for turn in zip_longest(*by_source.values()) for excerpt in turn if excerpt]
 
 
 def first_tokens(model: Model, excerpts: Sequence[Excerpt], most: int = 1) -> Tensor:

@@ -27,7 +27,6 @@ from reproductions.layer_linearity.method import (
     draw,
     first_tokens,
     fit,
-    in_turns,
     measure,
     most_linear,
     ridge,
@@ -261,17 +260,6 @@ def test_planted_updates_are_one_linear_map_of_any_states():
 
 
 # Texts
-
-
-def test_sources_take_turns_and_the_seed_deals():
-    excerpts = [Excerpt(source, f"{source}{number}" * 200) for source in "abc" for number in range(4)]
-    short = Excerpt("a", "too short")
-    found = in_turns([*excerpts, short], seed=0, shortest=100)
-    assert short not in found and sorted(found, key=str) == sorted(excerpts, key=str)
-    for start in range(0, 12, 3):
-        assert {excerpt.source for excerpt in found[start : start + 3]} == set("abc")
-    again, other = (in_turns([*excerpts, short], seed=seed, shortest=100) for seed in (0, 1))
-    assert again == found != other
 
 
 def test_tokens_are_those_of_the_beginning():
