@@ -138,7 +138,7 @@ def planted(seed: int, d: int = 32, n: int = 64, rows: int = 60_000, active: int
 
 
 def thinned(order: Tensor, rates: Tensor, l0: float) -> Tensor:
-    """Which latents stay [..., n], taken in an order [..., n] until their rates [n] add up to l0, or as near as can be."""
+    """Which latents stay [..., n], taken in an order [..., n] until their rates [n] add up to nearly l0."""
     stay = rates[order].cumsum(-1) - rates[order] / 2 <= l0
     return torch.zeros_like(stay).scatter(-1, order, stay)
 
