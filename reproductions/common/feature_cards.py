@@ -15,7 +15,7 @@ from reproductions.common.inspection import BINS, DENSE, Fired, Seen, Wording, d
 from reproductions.common.model import Model
 
 AROUND = 12  # tokens in front of an example
-SORTS = ("active on so many tokens", "share of its word", "kept without context")
+SORTS = ("active on so many tokens", "share of its word", "kept in another context")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Album:
 
     def _card(self, row: int, latent: int) -> dict[str, Any]:
         rate, largest = self.fired.rates[latent].item(), self.fired.largest[latent].item()
-        told = [rate, self.words.purity[latent].item(), self.seen.kept_alone[row].item()]
+        told = [rate, self.words.purity[latent].item(), self.seen.kept_elsewhere[row].item()]
         told += [values[latent].item() for values in self.numbers.values()]
         return {
             "name": str(latent),
@@ -73,7 +73,7 @@ class Album:
             }
             for number in reversed(range(BINS))
         ]
-        columns = [{"title": "of its activations"}, {"title": f"of these, {word[0].strip()!r}"}]
+        columns = [{"title": "of its activations"}, {"title": f"of these, {word[0].strip() or word[0]!r}"}]
         return {"title": "How strongly it is active", "numbers": {"columns": columns, "row": "Level", "rows": rows}}
 
     def _examples(self, latent: int) -> dict[str, Any]:

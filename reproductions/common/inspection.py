@@ -206,9 +206,10 @@ class Seen:
 
     counts [F, B]: activations in each bin. examples [F, m]: places in the text, the strongest first, -1 where there is
     none. windows [F, m, 2 + c]: the first token, the context, the example. there [F, m]: the activation in the window;
-    without [F, m, c]: the same with a token of the context removed; alone [F, m]: with all of it removed. up, down
-    [F, 10]: the lens. lost, other [F, m, F]: log-probability lost by each latent's lens tokens, on average, when the
-    direction of the first is taken out, or as much of another one's. lowered [F, m, 10]: the tokens that lose most.
+    without [F, m, c]: the same with a token of the context removed; alone [F, m]: with all of it removed; elsewhere
+    [F, m]: behind the context of another latent's example instead. up, down [F, 10]: the lens. lost, other [F, m, F]:
+    log-probability lost by each latent's lens tokens, on average, when the direction of the first is taken out, or as
+    much of another one's. lowered [F, m, 10]: the tokens that lose most.
     """
 
     latents: tuple[int, ...]
@@ -218,6 +219,7 @@ class Seen:
     there: Tensor
     without: Tensor
     alone: Tensor
+    elsewhere: Tensor
     up: Tensor
     down: Tensor
     lost: Tensor
@@ -237,6 +239,11 @@ class Seen:
     def kept_alone(self) -> Tensor:
         """The share of a latent's activation [F] that its tokens have without any context."""
         return self.alone.nansum(-1) / self._whole
+
+    @property
+    def kept_elsewhere(self) -> Tensor:
+        """The share [F] that they have in a context that is not theirs: unlike `alone`, no matter of position."""
+        return self.elsewhere.nansum(-1) / self._whole
 
     @property
     def _whole(self) -> Tensor:
@@ -287,6 +294,7 @@ def inspect(
         "there": there,
         "without": ablated(model, dictionary, windows, which),
         "alone": at_end(model, dictionary, windows[:, [0, -1]], which),
+        "elsewhere": at_end(model, dictionary, moved(windows), which),
         "lost": lost,
         "other": other,
     }
@@ -314,6 +322,11 @@ def windows_at(tokens: Tensor, places: Tensor, context: int) -> Tensor:
     row, column = places // span, places % span + 1
     behind = column[:, None] + torch.arange(-context, 1)
     return torch.cat([tokens[row, :1], tokens[row[:, None], behind.clamp(min=1)]], dim=1)
+
+
+def moved(windows: Tensor) -> Tensor:
+    """Windows [w, length] whose ends have changed places: each behind the context of one half of all away."""
+    return torch.cat([windows[:, :-1].roll(len(windows) // 2, 0), windows[:, -1:]], dim=1)
 
 
 def at_end(model: Model, dictionary: Dictionary, windows: Tensor, latents: Tensor) -> Tensor:

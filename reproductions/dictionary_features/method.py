@@ -4,12 +4,8 @@ The maximum cosine similarity (MCS) of a feature is its cosine to the nearest fe
 it is by chance is told by flipped copies of that one (`common.agreement`). What a feature stands for is told by uniform
 examples, ablated text, the logit lens and the removal of its direction (`common.inspection`).
 
-L0 is the mean number of features active at a token. With the loss of the model as it is, L, of the site's mean
-activation in place of every activation, L_mean, and of a reconstruction, L^,
-
-    loss recovered = (L_mean - L^) / (L_mean - L),        and likewise 1 - KL^ / KL_mean.
-
-Position 0 and outliers, which no autoencoder here was trained on, keep what they have.
+L0 is the mean number of features active at a token. Loss recovered is 1 where a reconstruction takes the place of the
+activations at no cost, 0 where it is no better than their mean (`common.substitution`).
 
 Shapes: N texts of T positions, d = d_model, n latents.
 """
@@ -67,9 +63,6 @@ ROUTES = {  # how L0 is lowered, and the marker of its curve
 }
 
 
-# Dictionaries
-
-
 def opened(model: str, site: str, name: str = "") -> Dictionary:
     """The autoencoder of a site; or `seed1`, a sibling such as `k8`, or a release/id in its place."""
     if "/" in name or not name:
@@ -83,9 +76,6 @@ def family(model: str, site: str, others: Mapping[str, str]) -> dict[str, Dictio
     foreign = "/" in site or site in dictionaries.in_use()
     known = {role: name for role, name in others.items() if "/" in name or not foreign}
     return {"whole": opened(model, site)} | {role: opened(model, site, name) for role, name in known.items()}
-
-
-# Agreement
 
 
 def agreements(
@@ -103,21 +93,18 @@ def agreements(
 
 @dataclass(frozen=True)
 class Planted:
-    """Autoencoders of a made-up world: agreement of one of two latents a dimension with one of four.
+    """Autoencoders of a made-up world: how well one of two latents a dimension agrees with one of four.
 
-    found: which true features it has; true: which of its features are true ones. narrow, wide: which features of the
-    two have a counterpart in a third autoencoder, of four latents a dimension. 1 or 0 each.
+    gap: of its features, over flipped copies; agreed: which have MCS above 0.9; true: which are true ones; found: which
+    true ones it has; narrow, wide: which features of the two a third one has, of four latents a dimension. 1 or 0 each.
     """
 
-    agreement: Agreement
-    found: Tensor
+    gap: Tensor
+    agreed: Tensor
     true: Tensor
+    found: Tensor
     narrow: Tensor
     wide: Tensor
-
-    def parts(self) -> tuple[Tensor, ...]:
-        """Gap and sharing of its features, which of them are true, which true ones are found, and what a third has."""
-        return self.agreement.gap, self.agreement.shared, self.true, self.found, self.narrow, self.wide
 
 
 def planted(seed: int, d: int = 32, n: int = 64, rows: int = 60_000, active: int = 3) -> Planted:
@@ -129,9 +116,10 @@ def planted(seed: int, d: int = 32, n: int = 64, rows: int = 60_000, active: int
     recipes = [Recipe(k=active, expansion=wide, epochs=6, dead_after=20_000) for wide in (2, 4, 4)]
     with redirect_stderr(io.StringIO()), torch.enable_grad():  # without progress bars
         kinds = [train(x, recipe, f"world {seed}", i, "cpu").W_dec for i, recipe in enumerate(recipes)]
-    pairs = ((features, kinds[0]), (kinds[0], features), (kinds[0], kinds[2]), (kinds[1], kinds[2]))
+    narrow, wide, third = kinds
+    pairs = ((narrow, wide), (narrow, features), (features, narrow), (narrow, third), (wide, third))
     shared = [(mcs(one, other) > SHARED).float() for one, other in pairs]
-    return Planted(Agreement.of(kinds[0], kinds[1], [seed]), *shared)
+    return Planted(Agreement.of(narrow, wide, [seed]).gap, *shared)
 
 
 # What can go
@@ -194,9 +182,6 @@ def replaced(model: Model, tokens: Tensor, found: Mapping[str, Dictionary], rate
     return Replaced(site.recovered(rebuilt()), l0)
 
 
-# Reading
-
-
 def parted(model: Model, excerpts: Sequence[Excerpt], texts: int, tokens: int, most: int, seed: int) -> list[Tensor]:
     """The first tokens of some excerpts [texts, tokens]; and up to so many sequences of all others, [most, 128]."""
     order = Random(seed).sample(list(excerpts), len(excerpts))
@@ -250,9 +235,9 @@ def reading(model: Model, found: Mapping[str, Dictionary], tokens: Tensor) -> Re
 
 
 def some(values: Tensor) -> list[float]:
-    """Up to 500 values, drawn at random: as many units as a record keeps."""
-    kept = values[~values.isnan()]
-    return kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))[:MOST_UNITS]].tolist()
+    """Values as units; those above 500, which a record does not keep, as the means of 500 groups dealt at random."""
+    kept = dealt(values[~values.isnan()])
+    return [group.mean().item() for group in kept.tensor_split(min(len(kept), MOST_UNITS) or 1) if len(group)]
 
 
 def share(name: str, values: Tensor, above: float) -> Metric:
@@ -266,10 +251,10 @@ def dealt(values: Tensor) -> Tensor:
     return values[torch.randperm(len(values), generator=torch.Generator().manual_seed(0))]
 
 
-def agreement_metrics(pairs: Mapping[str, Agreement], found: Mapping[str, Dictionary]) -> list[Metric]:
-    """MCS, what it is by chance, and how many features a dimension of the model are shared."""
+def agreement_metrics(pairs: Mapping[str, Agreement]) -> list[Metric]:
+    """MCS, what it is by chance, and how many features are shared."""
     ends = {f"cosine_{name}": getattr(pairs["seed"], name) for name in ("flipped", "random")}
-    counted = {name: some(pairs[name].shared * found[one].n) for name, (one, _) in PAIRS.items() if one in found}
+    counted = {name: some(len(pair.mcs) * pair.shared) for name, pair in pairs.items()}
     metrics = [mean_of(name, some(values.mean(0)), values.mean(1).tolist()) for name, values in ends.items()]
     for name in ("seed", "width"):
         metrics.append(mean_of(f"mcs_{name}", some(pairs[name].gap)))
@@ -277,16 +262,17 @@ def agreement_metrics(pairs: Mapping[str, Agreement], found: Mapping[str, Dictio
         metrics.append(mean_of(f"cosine_{name}", some(pairs[name].mcs)))
         metrics.append(share(f"shared_{name}", pairs[name].mcs, SHARED))
     for name, other in {"wider": "third", "wider_seed": "back"}.items():
-        metrics.append(difference_of(name, counted["seed"], counted.get(other, [])))
+        metrics.append(difference_of(name, counted["seed"], counted[other]))
     return metrics
 
 
 def planted_metrics(worlds: Sequence[Planted]) -> list[Metric]:
     """What is known of made-up worlds, whose true features are at hand."""
-    gap, agreed, true, found, narrow, wide = (torch.cat(each) for each in zip(*map(Planted.parts, worlds), strict=True))
+    parts = zip(*(vars(world).values() for world in worlds), strict=True)
+    gap, agreed, true, found, narrow, wide = (torch.cat(part) for part in parts)
     return [
-        mean_of("mcs_planted", some(gap), [world.agreement.gap.mean().item() for world in worlds]),
-        difference_of("wider_planted", some(4 * wide), some(2 * narrow)),
+        mean_of("mcs_planted", some(gap), [world.gap.mean().item() for world in worlds]),
+        difference_of("wider_planted", some(len(wide) / len(worlds) * wide), some(len(narrow) / len(worlds) * narrow)),
         share("planted_found", found, 0),
         share("planted_agreed", true[agreed > 0], 0),
         share("planted_rest", true[agreed == 0], 0),
@@ -296,7 +282,8 @@ def planted_metrics(worlds: Sequence[Planted]) -> list[Metric]:
 def word_metrics(read: Reading, pair: Agreement) -> list[Metric]:
     """How many features stand for a single word, and whether those with high MCS do more."""
     pure = read.words.purity[read.judged]
-    ranked = pure[read.spread(pair.mcs)[read.judged].argsort(descending=True)]
+    agreed = read.spread(pair.mcs)[read.judged]
+    ranked = pure.where(~agreed.isnan(), torch.nan)[agreed.argsort(descending=True)]
     third, rates = len(pure) // 3, read.rates["whole"]
     return [
         share("single", pure, HALF),
@@ -312,12 +299,14 @@ def word_metrics(read: Reading, pair: Agreement) -> list[Metric]:
 
 def seen_metrics(read: Reading, seen: Seen) -> list[Metric]:
     """What context gives features [F], and what their directions do."""
-    one_word, lost = read.words.purity[list(seen.latents)] > HALF, 1 - seen.kept_alone
-    mixed = dealt(one_word)
+    one_word = read.words.purity[list(seen.latents)] > HALF
     return [
-        share("single_alone", seen.kept_alone, HALF),
-        difference_of("contextual", some(lost[~one_word]), some(lost[one_word])),
-        difference_of("contextual_dealt", some(lost[~mixed]), some(lost[mixed])),
+        share("single_elsewhere", seen.kept_elsewhere, HALF),
+        *(
+            difference_of(f"{name}{control}", some(lost[~groups]), some(lost[groups]))
+            for name, lost in {"contextual": 1 - seen.kept_alone, "unrelated": 1 - seen.kept_elsewhere}.items()
+            for control, groups in {"": one_word, "_dealt": dealt(one_word)}.items()
+        ),
         mean_of("previous", some(seen.drop(-1))),
         mean_of("previous_farthest", some(seen.drop(0))),
         mean_of("lens_drop", some(seen.own_less_others(seen.lost))),
@@ -374,8 +363,8 @@ def draw_words(read: Reading, seen: Seen) -> plt.Figure:
     pure = read.words.purity
     outlines(left, {"features": pure[read.judged], "turned": read.turned.purity, "made up": read.planted.purity}, 20)
     left.set(title="One word or several?")
-    right.plot(pure[list(seen.latents)].tolist(), seen.kept_alone.tolist(), "o", ms=4, alpha=0.7)
-    right.set(ylabel="activation kept without context", title="Word or context?")
+    right.plot(pure[list(seen.latents)].tolist(), seen.kept_elsewhere.tolist(), "o", ms=4, alpha=0.7)
+    right.set(ylabel="activation kept in another context", title="Word or context?")
     for axes in (left, right):
         axes.axvline(HALF, color="grey", lw=0.8, ls=":")
         axes.set_xlabel("share of its main word in uniform examples")

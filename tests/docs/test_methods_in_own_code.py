@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import reproductions.circular_features
+import reproductions.dictionary_features
 import reproductions.feature_absorption
 import reproductions.feature_flow
 import reproductions.head_mapping
@@ -25,7 +26,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PACKAGES = (
     *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
     *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
-    *(reproductions.sae_dark_matter, reproductions.feature_absorption),
+    *(reproductions.sae_dark_matter, reproductions.feature_absorption, reproductions.dictionary_features),
 )
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, and words to spell, instead of the real one.
@@ -48,7 +49,7 @@ config = GPT2Config(n_embd=24, n_layer=2, n_head=4, n_positions=128, vocab_size=
 tiny = TransformerBridge.boot_transformers("gpt2", hf_model=GPT2LMHeadModel(config).eval(), tokenizer=tokenizer)
 TransformerBridge.boot_transformers = lambda name: tiny
 W_dec_before, W_dec_after, directions_of_mine = torch.randn(9, 24), torch.randn(7, 24), torch.randn(3, 24)
-sae = StandardSAE(StandardSAEConfig(d_in=24, d_sae=48))
+sae, other_sae = (StandardSAE(StandardSAEConfig(d_in=24, d_sae=48)) for _ in range(2))
 """
 CHECKS = (
     """
@@ -75,6 +76,9 @@ assert shares[0].shape == shares[1].shape == costs.kl["sae"].shape == (len(score
 """,
     """
 assert found.letters == "abcdefghij" and rates.shape == (10,)
+""",
+    """
+assert agreement.mcs.shape == words.purity.shape == (48,) and seen.there.shape == (2, 2)
 """,
 )
 
