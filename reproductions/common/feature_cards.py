@@ -14,7 +14,7 @@ from reproductions.common.explorers import active, weighted
 from reproductions.common.inspection import BINS, DENSE, Fired, Seen, Wording, draw_examples
 from reproductions.common.model import Model
 
-AROUND = 12  # tokens in front of an example
+AROUND, LOWERED = 10, 6  # tokens in front of an example, and of those that lose most
 SORTS = ("active on so many tokens", "share of its word", "kept in another context")
 
 
@@ -109,7 +109,7 @@ class Album:
         taken = [
             {
                 "title": f"Example {number + 1}: tokens that lose most when it is taken out",
-                "lists": {"less likely": self._tokens(lowered)},
+                "lists": {"less likely": self._tokens(lowered[:LOWERED])},
             }
             for number, (there, lowered) in enumerate(zip(self.seen.there[row], self.seen.lowered[row], strict=True))
             if there > 0

@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 
 import torch
@@ -29,19 +29,23 @@ from reproductions.common.autoencoders.training import Recipe, train
 from reproductions.common.held_out import Excerpt
 from reproductions.common.inspection import DENSE, Fired, Seen, Wording, placed, read, wording, words_of
 from reproductions.common.latents import Dictionary
-from reproductions.common.metrics import MOST_UNITS, Metric, difference_of, mean_of, plain, share_of
+from reproductions.common.metrics import Metric, difference_of, mean_of, plain, share_of
 from reproductions.common.model import Model
 from reproductions.common.siblings import load_sibling
 from reproductions.common.recovery import Recovered, Site
 from reproductions.common.text import sequences
 
+Found = Mapping[str, Dictionary]  # by role: whole, second, sparse, sparser, narrow, turned
+Rates = Mapping[str, Tensor]
+
 HALF = 0.5  # of a feature's uniform examples, from which on it stands for a word
+GROUPS = 200  # of features, at most
 LEVELS = ("sparse", "sparser")
 PAIRS = {
     "seed": ("whole", "second"),
     "back": ("second", "whole"),
     "width": ("narrow", "whole"),
-    "third": ("narrow", "second"),
+    "far": ("narrow", "second"),
 }
 COMPARED = {  # what one route recovers less what another does
     **{f"trained_{level}": (level, f"frequent_{level}") for level in LEVELS},
@@ -78,9 +82,7 @@ def family(model: str, site: str, others: Mapping[str, str]) -> dict[str, Dictio
     return {"whole": opened(model, site)} | {role: opened(model, site, name) for role, name in known.items()}
 
 
-def agreements(
-    found: Mapping[str, Dictionary], rates: Mapping[str, Tensor], seeds: Sequence[int]
-) -> dict[str, Agreement]:
+def agreements(found: Found, rates: Rates, seeds: Sequence[int]) -> dict[str, Agreement]:
     """Agreement of the features that are not dense, for each pair; NaN where one of the two is not there."""
     none = torch.full((1, len(seeds)), torch.nan)
     return {
@@ -115,14 +117,10 @@ def planted(seed: int, d: int = 32, n: int = 64, rows: int = 60_000, active: int
     x = ((0.5 + torch.rand(rows, active, 1, generator=drawn)) * features[which]).sum(1)
     recipes = [Recipe(k=active, expansion=wide, epochs=6, dead_after=20_000) for wide in (2, 4, 4)]
     with redirect_stderr(io.StringIO()), torch.enable_grad():  # without progress bars
-        kinds = [train(x, recipe, f"world {seed}", i, "cpu").W_dec for i, recipe in enumerate(recipes)]
-    narrow, wide, third = kinds
+        narrow, wide, third = (train(x, recipe, f"world {seed}", i, "cpu").W_dec for i, recipe in enumerate(recipes))
     pairs = ((narrow, wide), (narrow, features), (features, narrow), (narrow, third), (wide, third))
     shared = [(mcs(one, other) > SHARED).float() for one, other in pairs]
     return Planted(Agreement.of(narrow, wide, [seed]).gap, *shared)
-
-
-# What can go
 
 
 def thinned(order: Tensor, rates: Tensor, l0: float) -> Tensor:
@@ -131,14 +129,7 @@ def thinned(order: Tensor, rates: Tensor, l0: float) -> Tensor:
     return torch.zeros_like(stay).scatter(-1, order, stay)
 
 
-def strongest(codes: Tensor, k: int) -> Tensor:
-    """Codes [..., n] of which the k largest of each token are kept."""
-    return torch.zeros_like(codes).scatter(-1, (top := codes.topk(k, dim=-1)).indices, top.values)
-
-
-def routes(
-    found: Mapping[str, Dictionary], rates: Mapping[str, Tensor], x: Tensor
-) -> Iterator[tuple[str, str, Tensor]]:
+def routes(found: Found, rates: Rates, x: Tensor) -> Iterator[tuple[str, str, Tensor]]:
     """Ways to rebuild activations x [N, T - 1, d]: name, dictionary, and the codes [N, T - 1, n] that it decodes.
 
     rates: how often each latent of each dictionary is active, counted on other text.
@@ -146,18 +137,17 @@ def routes(
     codes = {name: dictionary.codes(x) for name, dictionary in found.items()}
     yield from ((name, name, some) for name, some in codes.items())
     targets = {level: float(rates[level].sum()) for level in LEVELS if level in found}
-    for name in ("whole", "second"):
-        if name in found:
-            own, mark = rates[name], "" if name == "whole" else "second_"
-            cuts = {"dense": float(own[own <= DENSE].sum()), **targets}
+    for name in (role for role in ("whole", "second") if role in found):
+        own, mine, mark = rates[name], codes[name], "" if name == "whole" else "second_"
+        cuts = {"dense": float(own[own <= DENSE].sum()), **targets}
+        for cut, l0 in cuts.items():
+            yield f"{mark}frequent_{cut}", name, mine * thinned(own.argsort(), own, l0)
+        for level, l0 in targets.items():
+            yield f"{mark}strongest_{level}", name, mine.where(mine >= mine.topk(round(l0)).values[..., -1:], 0)
+        for seed, drawn in enumerate(("random", "again") if name == "whole" else ()):
+            noise = torch.rand(len(x), 1, len(own), generator=torch.Generator().manual_seed(seed))
             for cut, l0 in cuts.items():
-                yield f"{mark}frequent_{cut}", name, codes[name] * thinned(own.argsort(), own, l0)
-            for level, l0 in targets.items():
-                yield f"{mark}strongest_{level}", name, strongest(codes[name], round(l0))
-            for seed, drawn in enumerate(("random", "again") if name == "whole" else ()):
-                noise = torch.rand(len(x), 1, len(own), generator=torch.Generator().manual_seed(seed))
-                for cut, l0 in cuts.items():
-                    yield f"{drawn}_{cut}", name, codes[name] * thinned(noise.argsort(-1), own, l0)
+                yield f"{drawn}_{cut}", name, mine * thinned(noise.argsort(-1), own, l0)
 
 
 @dataclass(frozen=True)
@@ -169,7 +159,7 @@ class Replaced:
 
 
 @torch.no_grad()
-def replaced(model: Model, tokens: Tensor, found: Mapping[str, Dictionary], rates: Mapping[str, Tensor]) -> Replaced:
+def replaced(model: Model, tokens: Tensor, found: Found, rates: Rates) -> Replaced:
     """What every route recovers on texts [N, T]."""
     site = Site(model, tokens, found["whole"])
     l0: dict[str, float] = {}
@@ -223,7 +213,7 @@ class Reading:
         return sorted(Random(seed).sample(self.judged.tolist(), number))
 
 
-def reading(model: Model, found: Mapping[str, Dictionary], tokens: Tensor) -> Reading:
+def reading(model: Model, found: Found, tokens: Tensor) -> Reading:
     """All dictionaries on the same sequences [N, 128]."""
     fired, words = read(model, found, tokens), words_of(model)
     rates = {name: some.rates for name, some in fired.items()}
@@ -235,9 +225,9 @@ def reading(model: Model, found: Mapping[str, Dictionary], tokens: Tensor) -> Re
 
 
 def some(values: Tensor) -> list[float]:
-    """Values as units; those above 500, which a record does not keep, as the means of 500 groups dealt at random."""
+    """Values as units; more than 200, for which a record has no room, as the means of 200 groups dealt at random."""
     kept = dealt(values[~values.isnan()])
-    return [group.mean().item() for group in kept.tensor_split(min(len(kept), MOST_UNITS) or 1) if len(group)]
+    return [group.mean().item() for group in kept.tensor_split(min(len(kept), GROUPS) or 1) if len(group)]
 
 
 def share(name: str, values: Tensor, above: float) -> Metric:
@@ -261,15 +251,15 @@ def agreement_metrics(pairs: Mapping[str, Agreement]) -> list[Metric]:
         metrics.append(mean_of(f"mcs_{name}_again", some(pairs[name].chance)))
         metrics.append(mean_of(f"cosine_{name}", some(pairs[name].mcs)))
         metrics.append(share(f"shared_{name}", pairs[name].mcs, SHARED))
-    for name, other in {"wider": "third", "wider_seed": "back"}.items():
+    for name, other in {"wider": "far", "wider_seed": "back"}.items():
         metrics.append(difference_of(name, counted["seed"], counted[other]))
     return metrics
 
 
 def planted_metrics(worlds: Sequence[Planted]) -> list[Metric]:
     """What is known of made-up worlds, whose true features are at hand."""
-    parts = zip(*(vars(world).values() for world in worlds), strict=True)
-    gap, agreed, true, found, narrow, wide = (torch.cat(part) for part in parts)
+    each = (torch.cat([getattr(world, field.name) for world in worlds]) for field in fields(Planted))
+    gap, agreed, true, found, narrow, wide = each
     return [
         mean_of("mcs_planted", some(gap), [world.gap.mean().item() for world in worlds]),
         difference_of("wider_planted", some(len(wide) / len(worlds) * wide), some(len(narrow) / len(worlds) * narrow)),
@@ -328,14 +318,11 @@ def loss_metrics(found: Replaced) -> list[Metric]:
     return metrics
 
 
-# Pictures
-
-
 def outlines(axes: plt.Axes, shown: Mapping[str, Tensor], number: int) -> None:
     """Distributions of values between 0 and 1, one outline each, as shares."""
     for name, values in shown.items():
         known = values[~values.isnan()].tolist()
-        edges, weights = torch.linspace(0, 1, number + 1).tolist(), [1 / len(known)] * len(known)
+        edges, weights = torch.linspace(0, 1, number + 1).tolist(), [1 / max(1, len(known))] * len(known)
         axes.hist(known, edges, weights=weights, histtype="step", lw=1.5, label=name)
     axes.set_ylabel("share of the features")
     axes.legend(fontsize=8)
