@@ -225,9 +225,10 @@ def reading(model: Model, found: Found, tokens: Tensor) -> Reading:
 
 
 def some(values: Tensor) -> list[float]:
-    """Values as units; more than 200, for which a record has no room, as the means of 200 groups dealt at random."""
+    """Values as units; more than 200, for which a record has no room, as 200 groups dealt at random, of the same mean."""
     kept = dealt(values[~values.isnan()])
-    return [group.mean().item() for group in kept.tensor_split(min(len(kept), GROUPS) or 1) if len(group)]
+    n = min(len(kept), GROUPS)
+    return [group.sum().item() * n / len(kept) for group in kept.tensor_split(n)] if n else []
 
 
 def share(name: str, values: Tensor, above: float) -> Metric:
@@ -258,8 +259,8 @@ def agreement_metrics(pairs: Mapping[str, Agreement]) -> list[Metric]:
 
 def planted_metrics(worlds: Sequence[Planted]) -> list[Metric]:
     """What is known of made-up worlds, whose true features are at hand."""
-    each = (torch.cat([getattr(world, field.name) for world in worlds]) for field in fields(Planted))
-    gap, agreed, true, found, narrow, wide = each
+    parts = (torch.cat([getattr(world, field.name) for world in worlds]) for field in fields(Planted))
+    gap, agreed, true, found, narrow, wide = parts
     return [
         mean_of("mcs_planted", some(gap), [world.gap.mean().item() for world in worlds]),
         difference_of("wider_planted", some(len(wide) / len(worlds) * wide), some(len(narrow) / len(worlds) * narrow)),
