@@ -225,7 +225,7 @@ def reading(model: Model, found: Found, tokens: Tensor) -> Reading:
 
 
 def some(values: Tensor) -> list[float]:
-    """Values as units; more than 200, for which a record has no room, as 200 groups dealt at random, of the same mean."""
+    """Values as units; more than 200, for which a record has no room, as 200 groups dealt at random; the mean stays."""
     kept = dealt(values[~values.isnan()])
     n = min(len(kept), GROUPS)
     return [group.sum().item() * n / len(kept) for group in kept.tensor_split(n)] if n else []
