@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +28,6 @@ from torch import Tensor
 from reproductions.common.activations import BATCH, activations
 from reproductions.common.blocks import BATCH as AT_ONCE
 from reproductions.common.blocks import Blocks
-from reproductions.common.dictionaries import BEFORE
 from reproductions.common.edits import Edited, logit_lens, unembed
 from reproductions.common.latents import Dictionary
 from reproductions.common.model import Model
@@ -39,13 +37,6 @@ FEWEST = 16  # activations in each half of the texts, below which nothing is sai
 DENSE = 0.1  # active at a larger share of the tokens
 LONG = 1.5  # times the median norm of the unembedding: tokens beyond are stumps of words that texts hardly hold
 SHOWN = 10  # tokens of a list
-
-
-def placed(sae: Any) -> Dictionary:
-    """An autoencoder at the site that its configuration names; a `resid_pre` is the residual stream a block earlier."""
-    site = str(sae.cfg.metadata.hook_name)
-    before = BEFORE.fullmatch(site)
-    return Dictionary(f"blocks.{int(before[1]) - 1}.hook_resid_post" if before else site, sae)
 
 
 # Reading

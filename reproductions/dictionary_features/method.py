@@ -24,14 +24,13 @@ from torch import Tensor
 
 from reproductions.common import dictionaries, inspection
 from reproductions.common.agreement import SHARED, Agreement, mcs, unit
-from reproductions.common.autoencoders import load_sae
 from reproductions.common.autoencoders.training import Recipe, train
 from reproductions.common.held_out import Excerpt
-from reproductions.common.inspection import DENSE, Fired, Seen, Wording, placed, read, wording, words_of
+from reproductions.common.inspection import DENSE, Fired, Seen, Wording, read, wording, words_of
 from reproductions.common.latents import Dictionary
 from reproductions.common.metrics import Metric, difference_of, mean_of, plain, share_of
 from reproductions.common.model import Model
-from reproductions.common.siblings import load_sibling
+from reproductions.common.named_dictionaries import named_dictionary
 from reproductions.common.recovery import Recovered, Site
 from reproductions.common.text import sequences
 
@@ -69,10 +68,14 @@ ROUTES = {  # how L0 is lowered, and the marker of its curve
 
 def opened(model: str, site: str, name: str = "") -> Dictionary:
     """The autoencoder of a site; or `seed1`, a sibling such as `k8`, or a release/id in its place."""
-    if "/" in name or not name:
-        return placed(load_sae(model, name or site))
+    if "/" in name:
+        return named_dictionary(model, name)
     seed = name.removeprefix("seed")
-    return placed(load_sae(model, site, int(seed)) if seed != name else load_sibling(model, site, name))
+    return (
+        named_dictionary(model, site, int(seed))
+        if seed != name
+        else named_dictionary(model, f"{site}.{name}".rstrip("."))
+    )
 
 
 def family(model: str, site: str, others: Mapping[str, str]) -> dict[str, Dictionary]:

@@ -19,13 +19,13 @@ from reproductions.common.inspection import (
     inspect,
     lens,
     numbered,
-    placed,
     read,
     usable,
     windows_at,
     wording,
     words_of,
 )
+from reproductions.common.latents import Dictionary
 from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
 
 SITE = "blocks.1.hook_resid_post"
@@ -58,19 +58,23 @@ def tokens():
 
 @pytest.fixture(scope="module")
 def fired(model, tokens):
-    return read(model, {"a": placed(Sae())}, tokens)["a"]
+    return read(model, {"a": Dictionary(SITE, Sae())}, tokens)["a"]
 
 
 @pytest.fixture(scope="module")
 def seen(model, fired):
-    return inspect(model, placed(Sae()), [3, 9, 20], fired, m=2, context=5)
+    return inspect(model, Dictionary(SITE, Sae()), [3, 9, 20], fired, m=2, context=5)
 
 
 # Reading
 
 
 def test_every_activation_is_there_once_and_no_other(model, tokens, fired):
-    codes = placed(Sae()).codes(torch.cat([found[SITE] for found in activations(model, [SITE], tokens)])).flatten(0, 1)
+    codes = (
+        Dictionary(SITE, Sae())
+        .codes(torch.cat([found[SITE] for found in activations(model, [SITE], tokens)]))
+        .flatten(0, 1)
+    )
     dense = torch.zeros_like(codes).index_put((fired.place, fired.latent), fired.value, accumulate=True)
     torch.testing.assert_close(dense, codes)
     torch.testing.assert_close(fired.rates, (codes > 0).float().mean(0))
@@ -80,7 +84,9 @@ def test_every_activation_is_there_once_and_no_other(model, tokens, fired):
 
 def test_outliers_excite_none(model, tokens):
     limit = torch.cat([found[SITE] for found in activations(model, [SITE], tokens)]).norm(dim=-1).median().item()
-    assert read(model, {"a": placed(Sae(limit=limit))}, tokens)["a"].rates.sum() == pytest.approx(2.0, abs=0.02)
+    assert read(model, {"a": Dictionary(SITE, Sae(limit=limit))}, tokens)["a"].rates.sum() == pytest.approx(
+        2.0, abs=0.02
+    )
 
 
 def test_bins_are_of_equal_width_up_to_the_largest():
@@ -88,12 +94,6 @@ def test_bins_are_of_equal_width_up_to_the_largest():
         2, torch.zeros(1, 6), torch.arange(5), torch.tensor([0, 0, 0, 1, 0]), torch.tensor([8, 1, 1.1, 2, 0.1])
     )
     assert fired.bins(8).tolist() == [7, 0, 1, 7, 0]
-
-
-def test_a_site_before_a_block_is_that_after_the_one_before():
-    sae = Sae()
-    sae.cfg.metadata.hook_name = "blocks.2.hook_resid_pre"
-    assert placed(sae).site == SITE and placed(Sae()).site == SITE
 
 
 # Words
@@ -206,7 +206,7 @@ def test_a_window_ends_in_its_token(tokens):
 
 
 def test_ablated_text_is_that_of_plain_passes(model, seen):
-    dictionary = placed(Sae())
+    dictionary = Dictionary(SITE, Sae())
     for row, latent in enumerate(seen.latents):
         for window, there, without, alone in zip(
             seen.windows[row], seen.there[row], seen.without[row], seen.alone[row], strict=True
@@ -228,7 +228,7 @@ def test_elsewhere_is_the_token_behind_the_context_of_another(model, seen):
     for place, (there, latent) in enumerate(zip(seen.elsewhere.flatten(), [3, 3, 9, 9, 20, 20], strict=True)):
         text = torch.cat([windows[(place + 3) % 6, :-1], windows[place, -1:]])
         x = next(activations(model, [SITE], text[None]))[SITE][0, -1]
-        torch.testing.assert_close(there, placed(Sae()).codes(x)[latent], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(there, Dictionary(SITE, Sae()).codes(x)[latent], atol=1e-4, rtol=1e-4)
 
 
 def test_a_direction_that_is_taken_out_is_taken_out(model, seen):
@@ -237,7 +237,7 @@ def test_a_direction_that_is_taken_out_is_taken_out(model, seen):
         states = {}
 
         def edit(x, hook, states=states, latent=latent, amount=amount):
-            x[:, -1] -= amount * placed(Sae()).directions[latent] * states["out"]
+            x[:, -1] -= amount * Dictionary(SITE, Sae()).directions[latent] * states["out"]
             return x
 
         for states["out"] in (0, 1):
@@ -259,7 +259,7 @@ def test_a_latent_with_fewer_examples_has_nan_for_the_rest(model, fired):
     one = fired.where(
         (fired.latent != 3) | (fired.place == fired.place[(fired.latent == 3) & (fired.place % 19 > 6)][0])
     )
-    found = inspect(model, placed(Sae()), [3, 9], one, m=2, context=5)
+    found = inspect(model, Dictionary(SITE, Sae()), [3, 9], one, m=2, context=5)
     assert found.examples[0, 1] == -1 and found.there[0, 1].isnan() and found.without[0, 1].isnan().all()
     assert (found.kept_alone.isnan() == (found.there.nansum(-1) == 0)).all()
     assert not found.own_less_others(found.lost).isnan().any()

@@ -5,12 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import cross_entropy
 
-from reproductions.common import substitution
 from reproductions.common.edits import final_states
 from reproductions.common.latents import Dictionary
-from reproductions.common.substitution import Site, losses
+from reproductions.common.recovery import Site
 from tests.common.tiny_bridge import WORDS, tiny_gemma, tiny_llama
 
 SITES = ("blocks.1.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.1.hook_attn_out")
@@ -32,19 +31,18 @@ def site_of(model, tokens, name, limit=math.inf):
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_losses_are_those_of_a_plain_pass(model, tokens, name, monkeypatch):
-    monkeypatch.setattr(substitution, "LOGITS", 7)
+def test_loss_recovered_is_that_of_plain_passes(model, tokens, name):
     site = site_of(model, tokens, name)
     put = site.x + 0.4 * torch.randn(site.x.shape, generator=torch.Generator().manual_seed(1))
-    loss, kl = losses(model, {"clean": site.final(site.x), "some": site.final(put)}, tokens)
-    whole = iter(put.split(len(tokens)))
-    changed = final_states(model, tokens, {name: lambda _: next(whole)})
-    logs = [model.original_model.lm_head(x)[:, 1:-1].log_softmax(-1) for x in (final_states(model, tokens), changed)]
-    for key, log in zip(("clean", "some"), logs, strict=True):
-        right = cross_entropy(log.flatten(0, 1), tokens[:, 2:].flatten(), reduction="none").view(9, -1).mean(1)
-        torch.testing.assert_close(loss[key], right, atol=1e-5, rtol=1e-4)
-    by_torch = kl_div(logs[1], logs[0], log_target=True, reduction="none").sum(-1).mean(1)
-    torch.testing.assert_close(kl["some"], by_torch, atol=1e-5, rtol=1e-4)
+    losses = []
+    for replaced in (site.x, put, site.x.flatten(0, 1).mean(0).expand_as(site.x)):
+        whole = iter(replaced.split(len(tokens)))
+        log = model.original_model.lm_head(final_states(model, tokens, {name: lambda _, whole=whole: next(whole)}))
+        after = tokens[:, 2:].flatten()
+        losses.append(cross_entropy(log[:, 1:-1].flatten(0, 1), after, reduction="none").view(9, -1).mean(1))
+    clean, changed, mean = losses
+    expected = (mean - changed) / (mean - clean)
+    torch.testing.assert_close(site.recovered([("some", put)]).loss["some"], expected, atol=1e-3, rtol=1e-3)
 
 
 def test_the_activations_themselves_recover_all_and_their_mean_nothing(model, tokens):
@@ -59,5 +57,9 @@ def test_the_activations_themselves_recover_all_and_their_mean_nothing(model, to
 
 
 def test_outliers_keep_what_they_have(model, tokens):
-    site = site_of(model, tokens, SITES[0], limit=0.0)
-    torch.testing.assert_close(site.final(0 * site.x), site.final(site.x))
+    limit = site_of(model, tokens, SITES[0]).x.norm(dim=-1).median().item()
+    site = site_of(model, tokens, SITES[0], limit=limit)
+    zero = torch.where(site.usual[..., None], 0.0, site.x)
+    found = site.recovered([("zero", 0 * site.x), ("usual zero", zero)])
+    torch.testing.assert_close(found.kl["zero"], found.kl["usual zero"])
+    assert 0 < site.usual.float().mean() < 1

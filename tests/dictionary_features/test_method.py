@@ -15,7 +15,7 @@ from reproductions.common.agreement import Agreement, flip, turned
 from reproductions.common.claims import load_claims
 from reproductions.common.held_out import Excerpt
 from reproductions.common.latents import Dictionary
-from reproductions.common.substitution import Recovered
+from reproductions.common.recovery import Recovered
 from reproductions.common.verdicts import judge
 from reproductions.dictionary_features import method
 from reproductions.dictionary_features.method import Replaced, planted, routes, thinned
