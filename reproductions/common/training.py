@@ -40,7 +40,7 @@ REST_S = 10.0  # seconds between two checkpoints, at least; they change no numbe
 
 Adjust = Callable[[Optimizer, int], None]
 Measure = Callable[[Any], Mapping[str, Any]]
-Net = TypeVar("Net", bound=torch.nn.Module)
+Made = TypeVar("Made")
 
 
 class TrainingError(ArithmeticError):
@@ -77,8 +77,8 @@ class Curve:
         return next((float(at) for at, value in zip(self.at, self.measured[name], strict=True) if value < level), nan)
 
 
-def seeded(seed: int, make: Callable[[], Net]) -> Net:
-    """A network whose start depends on the seed alone."""
+def seeded(seed: int, make: Callable[[], Made]) -> Made:
+    """What is made, such as a network, with a start that depends on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()

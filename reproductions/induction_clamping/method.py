@@ -1,0 +1,604 @@
+"""What must be in place for an induction head to form? (Singh et al., arXiv 2404.07129)
+
+A sequence is exemplar, label, exemplar, label, query; the query is one of the two exemplars, and its label is asked
+for. Labels are dealt anew for each sequence, so that they have to be looked up: a head of layer 1 copies each exemplar
+onto its label, and an induction head of layer 2 finds the label whose exemplar is the query's, and copies it out.
+
+The network is the paper's: two layers of attention alone, d = 64, H = 8 heads a layer, rotary positions, LayerNorm
+before each layer and at the end, no biases but those of the embedding and the unembedding; lecun-normal weights, label
+embeddings of 0.02. The loss is that of the query's label. A *clamp* holds some of its activations, throughout
+training, at what they would be if a part of the circuit were already there.
+
+Several networks are trained at once as one stack, each from a start, exemplars and batches of its own; their losses
+are added, and none touches another. Shapes: R networks, B sequences, T = 5 tokens, L labels, h heads of layer 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import log, nan
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn.functional import cross_entropy, layer_norm, one_hot
+from torch.optim import Adam
+
+from reproductions.common.metrics import Metric, mean_of
+from reproductions.common.training import Recipe, generator_of, seeded, train
+
+D, H, T, WIDTH = 64, 8, 5, 512  # of the states, heads, tokens, exemplars
+BATCH, RATE, EVERY, JUDGED = 32, 2e-4, 10, 256  # sequences a step, learning rate, steps between looks, sequences a look
+POSITIONS = torch.arange(T)
+CAUSAL = torch.ones(T, T).tril().bool()
+RIGHT, LABELS, RANDOM, SCORES, MASK = "right", "labels", "random", "scores", "mask"
+LEARNED = 0.4 * log(2)  # the authors' mark: less than half of what is lost by not knowing which of two labels it is
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences: their two classes and labels [R, B, 2], and which of the two is asked for [R, B]."""
+
+    classes: Tensor
+    labels: Tensor
+    target: Tensor
+
+    @property
+    def answer(self) -> Tensor:
+        """The query's label [R, B]."""
+        return self.labels.gather(-1, self.target[..., None])[..., 0]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Exemplars [R, C, 512], one a class, and the pairs of labels [R, P, 2] that are trained on: 80 % of all pairs."""
+
+    exemplars: Tensor
+    pairs: Tensor
+
+    @classmethod
+    def of(cls, seeds: Sequence[int], classes: int = 50, labels: int = 5, draw: int = 0) -> Task:
+        """The task of each seed; another draw has other exemplars and pairs, and the same start."""
+        chance = [generator_of(seed, 10**9 + draw) for seed in seeds]
+        exemplars = torch.stack([torch.randn(classes, WIDTH, generator=own) for own in chance])
+        every = torch.combinations(torch.arange(labels))
+        kept = [every[torch.randperm(len(every), generator=own)[: round(0.8 * len(every))]] for own in chance]
+        return cls(exemplars, torch.stack(kept))
+
+    def batch(self, generator: torch.Generator, n: int = BATCH) -> Batch:
+        """n sequences for each network."""
+        networks, classes = self.exemplars.shape[:2]
+        draw = partial(torch.randint, size=(networks, n), generator=generator)
+        one, apart, pair, flipped = draw(classes), 1 + draw(classes - 1), draw(self.pairs.shape[1]), draw(2)
+        labels = self.pairs[torch.arange(networks)[:, None], pair]
+        labels = torch.where(flipped[..., None] == 1, labels.flip(-1), labels)
+        return Batch(torch.stack([one, (one + apart) % classes], -1), labels, draw(2))
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """What is held in place during training (section 4); by default nothing.
+
+    heads: of layer 2 that are left, the others are silenced. previous: the first head of layer 1 attends so many tokens
+    back. layer1: layer 2's patterns are made from the embeddings of the tokens so many back, and all else in it from
+    the tokens' own. bypass: the same, with layer 1's output for its patterns. match: layer 2 attends to the right
+    label, to labels alone, or to one of the two at random. copy: the logits of the two labels in the sequence are the
+    head's scores for them, or as they are; all other labels are ruled out.
+    """
+
+    heads: int = 1
+    previous: int = 0
+    layer1: int = 0
+    bypass: bool = False
+    match: str = ""
+    copy: str = ""
+
+
+CLAMPS = {
+    "none": (Clamp(), "nothing"),
+    "layer1": (Clamp(layer1=1), "layer 1"),
+    "copy": (Clamp(copy=SCORES), "copying"),
+    "match": (Clamp(match=RIGHT), "matching"),
+    "both": (Clamp(layer1=1, copy=SCORES), "layer 1 and copying"),
+    "bypass": (Clamp(bypass=True), "layer 1 kept to the patterns"),
+    "mask": (Clamp(copy=MASK), "other labels ruled out"),
+    "labels": (Clamp(match=LABELS), "attention kept to labels"),
+    "bypass_copy": (Clamp(bypass=True, copy=SCORES), "copying, layer 1 kept to the patterns"),
+    "previous": (Clamp(previous=1), "one previous-token pattern"),
+    "previous_wrong": (Clamp(previous=2), "one pattern, two tokens back"),
+    "layer1_wrong": (Clamp(layer1=2), "layer 1, two tokens back"),
+    "match_wrong": (Clamp(match=RANDOM), "matching at random"),
+    "all": (Clamp(heads=H), "nothing, all heads"),
+}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is done to a trained network: heads that are left in layers 1 and 2, [R, H] of 0 and 1 each.
+
+    own: layer 1 attends to the token itself. patterns, values: what layer 2 keeps of another pass (section 3).
+    """
+
+    first: Tensor | None = None
+    second: Tensor | None = None
+    own: bool = False
+    patterns: Tensor | None = None
+    values: Tensor | None = None
+
+
+WHOLE = Cut()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Logits [R, B, L]; patterns of layer 1 [R, B, H, T, T]; of layer 2, from the query [R, B, h, 1, T]; its values."""
+
+    logits: Tensor
+    first: Tensor | None
+    patterns: Tensor
+    values: Tensor
+
+
+def rotated(x: Tensor, at: Tensor) -> Tensor:
+    """Rotary positions: pairs of dimensions of x [..., T, d_head] turned by angles at / 10000^(2i / d_head)."""
+    angles = at[:, None] * 10_000.0 ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    even, odd, cos, sin = x[..., 0::2], x[..., 1::2], angles.cos(), angles.sin()
+    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
+
+
+def parameters(labels: int) -> dict[str, Tensor]:
+    """The start of one network: lecun-normal weights, cut off at two standard deviations."""
+    shapes = {"embed": (WIDTH, D), "qkv": (2, 3, D, D), "out": (2, D, D), "unembed": (D, labels), "label": (labels, D)}
+    unit = {name: torch.nn.init.trunc_normal_(torch.empty(shape)) for name, shape in shapes.items()}
+    scale = {name: shape[-2] ** -0.5 / 0.8796 for name, shape in shapes.items()} | {"label": 0.02}
+    weights = {name: scale[name] * value for name, value in unit.items()}
+    return weights | {
+        "embed_bias": torch.zeros(1, D),
+        "unembed_bias": torch.zeros(1, labels),
+        "gain": torch.ones(3, 1, D),
+        "shift": torch.zeros(3, 1, D),
+    }
+
+
+class Stack(torch.nn.Module):
+    """Networks side by side: every parameter has the network as its first dimension."""
+
+    def __init__(self, task: Task, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.task, labels = task, int(task.pairs.max()) + 1
+        starts = [seeded(seed, partial(parameters, labels)) for seed in seeds]
+        stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
+        self.weights = torch.nn.ParameterDict(stacked)
+
+    def tokens(self, batch: Batch) -> Tensor:
+        """Embeddings of the five tokens, [R, B, T, D]."""
+        w, networks = self.weights, torch.arange(len(batch.target))[:, None]
+        classes = torch.baddbmm(w["embed_bias"], self.task.exemplars, w["embed"])
+        one, other = (classes[networks, batch.classes[..., place]] for place in (0, 1))
+        labels = [w["label"][networks, batch.labels[..., place]] for place in (0, 1)]
+        query = torch.where(batch.target[..., None] == 0, one, other)
+        return torch.stack([one, labels[0], other, labels[1], query], 2)
+
+    def normed(self, place: int, x: Tensor) -> Tensor:
+        """LayerNorm before layers 0 and 1 and before the unembedding, of x [R, n, ...] as [R, n, D]."""
+        gain, shift = self.weights["gain"][:, place], self.weights["shift"][:, place]
+        return layer_norm(x.reshape(len(x), -1, D), (D,)) * gain + shift
+
+    def part(self, layer: int, part: int, normed: Tensor, tokens: int, heads: int) -> Tensor:
+        """Queries, keys or values (0, 1, 2) of some heads: [R, B, heads, tokens, d_head]."""
+        weight = self.weights["qkv"][:, layer, part, :, : heads * D // H]
+        return (normed @ weight).view(len(normed), -1, tokens, heads, D // H).transpose(2, 3)
+
+    def added(self, layer: int, read: Tensor) -> Tensor:
+        """What heads that read [R, B, heads, t, d_head] add to the residual stream, [R, B, t, D]."""
+        joined = read.transpose(2, 3).flatten(3)
+        weight = self.weights["out"][:, layer, : joined.shape[-1]]
+        return (joined.flatten(1, 2) @ weight).view(*joined.shape[:3], D)
+
+    def scores(self, layer: int, normed: Tensor, heads: int, at: Tensor = POSITIONS) -> Tensor:
+        """Attention scores from the tokens `at` to all, [R, B, heads, t, T]; -inf for those that come later."""
+        asking = normed.view(len(normed), -1, T, D)[:, :, at].flatten(1, 2)
+        queries = rotated(self.part(layer, 0, asking, len(at), heads), at)
+        keys = rotated(self.part(layer, 1, normed, T, heads), POSITIONS)
+        return (queries @ keys.transpose(-1, -2) * (D // H) ** -0.5).masked_fill(~CAUSAL[at], -torch.inf)
+
+    def first(self, x: Tensor, clamp: Clamp, cut: Cut) -> tuple[Tensor, Tensor]:
+        """Layer 1: its patterns, and the residual stream behind it."""
+        normed = self.normed(0, x)
+        patterns = self.scores(0, normed, H).softmax(-1)
+        if clamp.previous:
+            held = back(clamp.previous).expand(*patterns.shape[:2], 1, T, T)
+            patterns = torch.cat([held, patterns[:, :, 1:]], 2)
+        read = (torch.eye(T) if cut.own else patterns) @ self.part(0, 2, normed, T, H)
+        return patterns, x + self.added(0, _left(read, cut.first))
+
+    def forward(self, batch: Batch, clamp: Clamp, cut: Cut = WHOLE) -> Pass:
+        """The networks' answers; layer 2 is computed where the query is, which is all that is judged."""
+        x, at, first = self.tokens(batch), POSITIONS[-1:], None
+        if clamp.layer1:
+            seen, carried = torch.einsum("ts,rbsd->rbtd", back(clamp.layer1, asking=True), x), x
+        else:
+            first, seen = self.first(x, clamp, cut)
+            carried = x if clamp.bypass else seen
+        scores = self.scores(1, self.normed(1, seen), clamp.heads, at)
+        patterns = matched(scores, batch, clamp.match) if cut.patterns is None else cut.patterns
+        values = self.part(1, 2, self.normed(1, carried), T, clamp.heads) if cut.values is None else cut.values
+        final = carried[:, :, -1:] + self.added(1, _left(patterns @ values, cut.second))
+        logits = torch.baddbmm(self.weights["unembed_bias"], self.normed(2, final), self.weights["unembed"])
+        return Pass(copied(logits, scores, batch, clamp.copy), first, patterns, values)
+
+
+def back(tokens: int, *, asking: bool = False) -> Tensor:
+    """The pattern [T, T] that attends so many tokens back or, where there are fewer, to itself; asking: the query too."""
+    to = [at if at < tokens or (asking and at == T - 1) else at - tokens for at in range(T)]
+    return torch.eye(T)[to]
+
+
+def matched(scores: Tensor, batch: Batch, match: str) -> Tensor:
+    """Layer 2's patterns from the query [R, B, h, 1, T]; labels are tokens 1 and 3."""
+    if match in (RIGHT, RANDOM):
+        place = batch.target if match == RIGHT else batch.classes.sum(-1) % 2
+        return one_hot(2 * place + 1, T).float()[:, :, None, None].expand_as(scores)
+    return (scores.masked_fill(POSITIONS % 2 == 0, -torch.inf) if match == LABELS else scores).softmax(-1)
+
+
+def copied(logits: Tensor, scores: Tensor, batch: Batch, copy: str) -> Tensor:
+    """Logits [R, B, L], with the labels that are not in the sequence ruled out."""
+    if not copy:
+        return logits
+    kept = scores[:, :, 0, 0, 1::2] if copy == SCORES else logits.gather(-1, batch.labels)
+    return torch.full_like(logits, -1e9).scatter(-1, batch.labels, kept)
+
+
+def _left(read: Tensor, left: Tensor | None) -> Tensor:
+    """Heads [R, B, h, t, d_head], without those that are silenced."""
+    return read if left is None else read * left[:, None, :, None, None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a clamp of CLAMPS, and what the task is made of."""
+
+    clamp: str
+    steps: int
+    classes: int = 50
+    labels: int = 5
+    draw: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What networks went through: after `at` updates [t], loss and accuracy [t, R] and induction strength [t, R, h]."""
+
+    run: Run
+    at: tuple[int, ...]
+    loss: Tensor
+    accuracy: Tensor
+    strength: Tensor
+
+    def reached(self, level: float = LEARNED) -> Tensor:
+        """Updates until the loss is below a level, [R]."""
+        return crossing(self.at, self.loss, level)
+
+
+def crossing(at: Sequence[int], losses: Tensor, level: float) -> Tensor:
+    """Where losses [t, R] are first below a level, between two looks by interpolation; at the last one if never."""
+    found = torch.full((losses.shape[1],), float(at[-1]))
+    for network, loss in enumerate(losses.T.tolist()):
+        place = next((place for place, value in enumerate(loss) if value < level), None)
+        if place is not None:
+            share = (loss[place] - level) / (loss[place] - loss[place - 1]) if place else 0.0
+            found[network] = at[place] - share * (at[place] - at[max(place - 1, 0)])
+    return found
+
+
+def losses(found: Pass, batch: Batch) -> Tensor:
+    """Cross-entropy of each sequence [R, B]."""
+    return cross_entropy(found.logits.flatten(0, 1), batch.answer.flatten(), reduction="none").view_as(batch.target)
+
+
+def accuracy(found: Pass, batch: Batch) -> Tensor:
+    """The share of right answers [R]."""
+    return (found.logits.argmax(-1) == batch.answer).float().mean(1)
+
+
+def strength(patterns: Tensor, target: Tensor) -> Tensor:
+    """Induction strength (section 3.1): attention from the query to the right label less that to the other, [R, h]."""
+    on_labels = patterns[:, :, :, 0, 1::2]
+    right = on_labels.gather(-1, target[:, :, None, None].expand(*on_labels.shape[:3], 1))[..., 0]
+    return (2 * right - on_labels.sum(-1)).mean(1)
+
+
+def trained(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -> tuple[Stack, Trained]:
+    """Networks trained under a clamp, one a seed, and what they went through."""
+    clamp, task = CLAMPS[run.clamp][0], Task.of(seeds, run.classes, run.labels, run.draw)
+    judged = task.batch(generator_of(seeds[0], 2 * 10**9), JUDGED)
+
+    def loss(stack: Stack, generator: torch.Generator) -> Tensor:
+        batch = task.batch(generator)
+        return losses(stack(batch, clamp), batch).mean(1).sum()
+
+    def measure(stack: Stack) -> dict[str, Tensor]:
+        found = stack(judged, clamp)
+        strengths = strength(found.patterns, judged.target)
+        return {"loss": losses(found, judged).mean(1), "accuracy": accuracy(found, judged), "strength": strengths}
+
+    stack, recipe = Stack(task, seeds), Recipe(run.steps, EVERY, partial(Adam, lr=RATE, fused=True))
+    curve = train(name, stack, loss, recipe, seed=seeds[0], measure=measure, folder=folder)
+    return stack, Trained(run, curve.at, **curve.measured)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What the heads of trained networks do; R networks, H heads of layer 2 (i) and of layer 1 (j), best first.
+
+    Heads are put in order on some sequences and measured on others. strength, dealt [R, H]: with the right labels, and
+    with right and wrong dealt at random. previous [R, H]: a layer-1 head's attention from labels to what is before.
+    alone, without [R, H]: accuracy with that head of layer 2 only, or without it. every, silent, strangers [R]: with
+    all, with none, and with all but the strongest attending as in other sequences. wired, own [R, H, H]: with head i
+    alone, its values kept, and its pattern made from what head j of layer 1 alone writes, attending as it does or to
+    its own token; unwired [R, H]: from none. kept, cut_off, mixed [R]: without layer 1, with layer 2's patterns and
+    values kept, not kept, or those of other sequences.
+    """
+
+    strength: Tensor
+    dealt: Tensor
+    previous: Tensor
+    alone: Tensor
+    without: Tensor
+    every: Tensor
+    silent: Tensor
+    strangers: Tensor
+    wired: Tensor
+    own: Tensor
+    unwired: Tensor
+    kept: Tensor
+    cut_off: Tensor
+    mixed: Tensor
+
+
+class Trial:
+    """Networks trained with all heads, and sequences to try them on."""
+
+    def __init__(self, stack: Stack, seed: int, n: int = 512) -> None:
+        self.stack, self.batch = stack, stack.task.batch(torch.Generator().manual_seed(seed), n)
+        self.clean = stack(self.batch, CLAMPS["all"][0])
+
+    def accuracy(self, **cut: Any) -> Tensor:
+        """With something cut, [R]."""
+        return accuracy(self.stack(self.batch, CLAMPS["all"][0], Cut(**cut)), self.batch)
+
+    def each(self, made: Callable[[int], Mapping[str, Any]]) -> Tensor:
+        """With what is made for each head in turn, [R, H]."""
+        return torch.stack([self.accuracy(**made(head)) for head in range(H)], -1)
+
+    @property
+    def strength(self) -> Tensor:
+        """Of heads of layer 2, [R, H]."""
+        return strength(self.clean.patterns, self.batch.target)
+
+    @property
+    def previous(self) -> Tensor:
+        """Of heads of layer 1: attention from labels to the exemplars before them, [R, H]."""
+        assert self.clean.first is not None
+        return (self.clean.first[..., 1, 0] + self.clean.first[..., 3, 2]).mean(1) / 2
+
+
+@torch.no_grad()
+def heads(stack: Stack) -> Heads:
+    """What its heads do, once it is trained with all of them."""
+    some, trial = Trial(stack, seed=1), Trial(stack, seed=2)
+    first, second = (some.previous.argsort(-1, descending=True), some.strength.argsort(-1, descending=True))
+    one, other = (one_hot(order, H).float().unbind(1) for order in (first, second))  # by rank, [R, H] each
+    kept, random = {"patterns": trial.clean.patterns, "values": trial.clean.values}, torch.Generator().manual_seed(3)
+    dealt, led = torch.randint(2, trial.batch.target.shape, generator=random), other[0][:, None, :, None, None]
+    silenced = torch.zeros_like(one[0])
+    return Heads(
+        strength=trial.strength.gather(-1, second),
+        dealt=strength(trial.clean.patterns, dealt).gather(-1, second),
+        previous=trial.previous.gather(-1, first),
+        alone=trial.each(lambda head: {"second": other[head]}),
+        without=trial.each(lambda head: {"second": 1 - other[head]}),
+        every=trial.accuracy(),
+        silent=trial.accuracy(second=silenced),
+        strangers=trial.accuracy(patterns=led * kept["patterns"] + (1 - led) * kept["patterns"].roll(1, 1)),
+        wired=wiring(trial, one, other, own=False),
+        own=wiring(trial, one, other, own=True),
+        unwired=trial.each(lambda head: {"first": silenced, "second": other[head], "values": kept["values"]}),
+        kept=trial.accuracy(first=silenced, **kept),
+        cut_off=trial.accuracy(first=silenced),
+        mixed=trial.accuracy(first=silenced, **{name: some.roll(1, 1) for name, some in kept.items()}),
+    )
+
+
+def wiring(trial: Trial, first: Sequence[Tensor], second: Sequence[Tensor], *, own: bool) -> Tensor:
+    """Accuracy with one head of layer 2 (i) and one of layer 1 (j) that makes its pattern, [R, H, H]."""
+    held = {"values": trial.clean.values, "own": own}
+    rows = [trial.each(lambda head, i=i: {"first": first[head], "second": second[i], **held}) for i in range(H)]
+    return torch.stack(rows, 1)
+
+
+def toy(starts: int = 12, size: int = 20, steps: int = 1000) -> dict[str, Tensor]:
+    """A tensor of rank one, a (x) b (x) c, fitted to another by gradient descent (section 4.1): losses [steps, starts].
+
+    The squared error is (|a|^2 |b|^2 |c|^2 - 2 (a a*)(b b*)(c c*) + |a*|^2 |b*|^2 |c*|^2) / size^3, the loss half of
+    it, shown as a share of the zero tensor's. Vectors that a fit's name lists are held at what they must become;
+    `wrong` holds c at random numbers.
+    """
+    drawn = torch.randn(3, 3, starts, size, generator=torch.Generator().manual_seed(1))
+    held = {"none": (), "c": (2,), "bc": (1, 2), "wrong": (2,)}
+    return {name: _fitted(*drawn[:2], drawn[2 if name == "wrong" else 1], some, steps) for name, some in held.items()}
+
+
+def _fitted(start: Tensor, goal: Tensor, put: Tensor, held: Sequence[int], steps: int) -> Tensor:
+    x, losses, free = start.clone(), [], [place for place in range(3) if place not in held]
+    x[list(held)], zero = put[list(held)], goal.square().sum(-1).prod(0)
+    for _ in range(steps):
+        squares, products = x.square().sum(-1), (x * goal).sum(-1)  # [3, starts]
+        losses.append((squares.prod(0) - 2 * products.prod(0)) / zero + 1)
+        slope = _others(squares)[..., None] * x - _others(products)[..., None] * goal
+        x[free] -= slope[free] / x.shape[-1] ** 3
+    return torch.stack(losses)
+
+
+def _others(factors: Tensor) -> Tensor:
+    """The product of the other two of three factors [3, ...]."""
+    return torch.stack([factors[[1, 2]].prod(0), factors[[0, 2]].prod(0), factors[[0, 1]].prod(0)])
+
+
+Runs = Mapping[str, Trained]
+SHORT = ("layer1", "copy", "match", "both")  # clamps under which little is left to learn
+ASKED = {"none", "both", "match"}  # clamps under which classes and labels are varied (section 5)
+
+
+def planned(
+    clamps: Sequence[str], steps: int, short: int, classes: Sequence[int] = (), labels: Sequence[int] = ()
+) -> dict[str, Run]:
+    """Trainings by name: one a clamp, and more with other numbers of classes and labels; labels take more steps."""
+    runs = {clamp: Run(clamp, short if clamp in SHORT else steps) for clamp in clamps}
+    for clamp in sorted(ASKED & set(clamps)):
+        own = runs[clamp].steps
+        runs |= {f"{clamp}_{n}_classes": Run(clamp, own, classes=n) for n in classes}
+        runs |= {f"{clamp}_{n}_labels": Run(clamp, own * n // 5, labels=n) for n in labels}
+    return runs | ({"none_redrawn": Run("none", steps, draw=1)} if classes or labels else {})
+
+
+def sooner(runs: Runs, name: str, than: str = "none") -> Tensor:
+    """How many times the updates to the authors' mark are halved from run to run, log2 [R]; NaN without both."""
+    if name not in runs or than not in runs:
+        return torch.full_like(runs["none"].reached(), nan)
+    return (runs[than].reached() / runs[name].reached()).log2()
+
+
+def slower(runs: Runs, clamp: str, what: str) -> Tensor:
+    """How many times the updates are doubled by the most classes, or labels, that were tried with a clamp, log2 [R]."""
+    own = [run.run for run in runs.values() if run.run.clamp == clamp]
+    most = max((getattr(run, what) for run in own), default=0)
+    return sooner(runs, clamp, than=f"{clamp}_{most}_{what}")
+
+
+def plateau(run: Trained) -> Tensor:
+    """log2 of how many times as long the loss takes from 1.3 to 0.9 ln 2 as from there to 0.5 ln 2, [R]."""
+    high, middle, low = (run.reached(share * log(2)) for share in (1.3, 0.9, 0.5))
+    return ((middle - high) / (low - middle)).log2()
+
+
+def compared(runs: Runs) -> dict[str, Tensor]:
+    """What is said of trainings, by metric: a value for each seed [R]."""
+    alone = torch.maximum(sooner(runs, "layer1"), sooner(runs, "copy"))
+    return {
+        **{f"sooner_{name}": sooner(runs, name) for name in CLAMPS if name not in ("none", "all")},
+        "plateau": plateau(runs["none"]),
+        "plateau_match": plateau(runs["match"]),
+        "combined": sooner(runs, "both") - alone,
+        "combined_bypass": sooner(runs, "bypass_copy") - alone,
+        "slower_redrawn": sooner(runs, "none", than="none_redrawn"),
+        **{f"slower_{what}": slower(runs, "none", what) for what in ("classes", "labels")},
+        **{f"slower_{what}_both": slower(runs, "both", what) for what in ("classes", "labels")},
+        **{f"slower_{what}_match": slower(runs, "match", what) for what in ("classes", "labels")},
+    }
+
+
+def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
+    """Spearman's rho over heads, of rows [R, H], [R]."""
+    return torch.tensor([float(spearmanr(*pair).statistic) for pair in zip(one.tolist(), other.tolist(), strict=True)])
+
+
+OF_HEADS: Mapping[str, Callable[[Heads], Tensor]] = {  # metrics by name: a value for each seed [R]
+    "first_strength": lambda found: found.strength[:, 0],
+    "second_strength": lambda found: found.strength[:, 1],
+    "second_strength_dealt": lambda found: found.dealt[:, 1],
+    "ranked": lambda found: rank_correlation(found.strength, found.alone),
+    "added": lambda found: found.every - found.alone[:, 0],
+    "added_strangers": lambda found: found.strangers - found.alone[:, 0],
+    "redundant": lambda found: (found.every - found.silent) - (found.every[:, None] - found.without).sum(-1),
+    "wired": lambda found: found.alone[:, 0] - found.unwired[:, 0],
+    "wired_second": lambda found: found.wired[:, 0, 1] - found.unwired[:, 0],
+    "wired_second_own": lambda found: found.own[:, 0, 1] - found.unwired[:, 0],
+    "wired_shared": lambda found: found.wired[:, 1, 0] - found.unwired[:, 1],
+    "wired_shared_own": lambda found: found.own[:, 1, 0] - found.unwired[:, 1],
+    "through": lambda found: found.kept - found.cut_off,
+    "through_mixed": lambda found: found.mixed - found.cut_off,
+    "direct": lambda found: found.every - found.kept,
+    "layer1_cost": lambda found: found.every - found.cut_off,
+}
+
+
+def metrics(runs: Runs, found: Heads) -> list[Metric]:
+    """Means over seeds, and over starts of the toy."""
+    fits = {name: crossing(range(len(losses)), losses, 0.1) for name, losses in toy().items()}
+    units = {f"toy_{name}": (fits["none"] / fits[name]).log2() for name in ("c", "wrong")}
+    units |= {"toy_bc": (fits["c"] / fits["bc"]).log2(), "toy_bc_wrong": (fits["c"] / fits["wrong"]).log2()}
+    units |= compared(runs) | {name: of(found) for name, of in OF_HEADS.items()}
+    return [mean_of(name, values.tolist()) for name, values in units.items()]
+
+
+def draw_toy() -> plt.Figure:
+    """The toy's losses, a line for each start."""
+    figure, axes = plt.subplots(1, 3, figsize=(10, 2.6), sharey=True, layout="constrained")
+    titles = {"none": "nothing held", "c": "c held", "bc": "b and c held"}
+    losses = toy()
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
+        axis.plot(losses[name], color="C0", lw=1, alpha=0.7)
+        axis.set(title=title, xlabel="step", xscale="log", ylim=(-0.05, 1.6))
+    axes[0].set_ylabel("loss, by the zero tensor's")
+    return figure
+
+
+def draw(runs: Runs) -> plt.Figure:
+    """Loss by clamp: each seed thin, their mean thick."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+    shown = ({"none", *SHORT}, {"none", "bypass", "mask", "labels", "bypass_copy"})
+    for axis, names in zip((left, right), shown, strict=True):
+        for place, name in enumerate(name for name in CLAMPS if name in names and name in runs):
+            run, colour = runs[name], f"C{place}"
+            axis.plot(run.at[1:], run.loss[1:], color=colour, lw=0.6, alpha=0.5)
+            axis.plot(run.at[1:], run.loss[1:].mean(1), color=colour, label=CLAMPS[name][1])
+        axis.axhline(log(2), color="gray", ls=":", lw=1)
+        axis.set(xscale="log", xlabel="updates")
+        axis.legend(fontsize=8)
+    left.set(title="held: a part of the circuit", ylabel="loss, nats (dotted: which of the two labels is not known)")
+    right.set(title="held: the same, without that part")
+    return figure
+
+
+def draw_heads(all_heads: Trained, found: Heads) -> plt.Figure:
+    """Strengths over training, strength against accuracy alone, and which heads of layer 1 serve which of layer 2."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    left.plot(all_heads.at, all_heads.strength[:, 0])
+    left.set(title="heads of layer 2, first seed", xlabel="updates", ylabel="induction strength")
+    for place, (strengths, alone, without) in enumerate(zip(found.strength, found.alone, found.without, strict=True)):
+        middle.plot(strengths, alone, "o", color=f"C{place}", ms=5)
+        middle.plot(strengths, without, "^", color=f"C{place}", ms=5, mfc="none")
+    middle.set(title="alone (dots), without it (triangles)", xlabel="induction strength", ylabel="accuracy")
+    image = right.imshow((found.wired - found.unwired[..., None]).mean(0), cmap="viridis", aspect="auto")
+    right.set(title="accuracy owed to a pair of heads", xlabel="layer 1, by rank", ylabel="layer 2, by rank")
+    figure.colorbar(image, ax=right)
+    return figure
+
+
+def curves(runs: Runs) -> dict[str, Any]:
+    """The explorer's data: loss by clamp, the mean over seeds with their range."""
+    places = sorted({at for run in runs.values() for at in run.at if at % 20 == 0})
+    groups = dict.fromkeys(("none", *SHORT), "parts of the circuit")
+    series = []
+    for name, run in runs.items():
+        known = dict(zip(run.at, run.loss, strict=True))
+        rows = [known.get(at) for at in places]
+        group = groups.get(name, "controls" if name in CLAMPS else "classes and labels")
+        words = CLAMPS[run.run.clamp][1] + ("" if name in CLAMPS else f": {name.partition('_')[2].replace('_', ' ')}")
+        ends = {"values": Tensor.mean, "low": Tensor.min, "high": Tensor.max}
+        values = {key: [None if row is None else round(float(of(row)), 4) for row in rows] for key, of in ends.items()}
+        series.append({"name": words, "group": group, **values})
+    return {
+        "title": "Loss while parts of the circuit are held in place",
+        "about": "Mean over seeds, with their range. ln 2 = 0.69 is what is lost by not knowing which label it is.",
+        "x": {"title": "updates", "values": places},
+        "y": {"title": "loss, nats"},
+        "series": series,
+    }
