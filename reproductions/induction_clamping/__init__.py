@@ -2,7 +2,7 @@
 
 Two-layer attention-only networks of the in-context labelling task, trained with a part of the circuit held in place:
 
-    runs = {name: trained(name, Run(name, steps=1200), seeds=[0, 1, 2])[1] for name in ("none", "match")}
+    runs = {name: trained(name, Run(name, steps=1200), seeds=[0, 1, 2]) for name in ("none", "match")}
     halvings = sooner(runs, "match")  # log2 of how many times fewer updates it takes, for each seed
 """
 

@@ -33,8 +33,9 @@ from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.training import Recipe, generator_of, seeded, train
 
 D, H, T, WIDTH = 64, 8, 5, 512  # of the states, heads, tokens, exemplars
-BATCH, RATE, EVERY, JUDGED = 32, 2e-4, 10, 256  # sequences a step, learning rate, steps between looks, sequences a look
+BATCH, RATE, EVERY, JUDGED = 32, 2e-4, 10, 128  # sequences a step, learning rate, steps between looks, sequences a look
 POSITIONS = torch.arange(T)
+ANGLES = POSITIONS[:, None] * 10_000.0 ** (-torch.arange(0, D // H, 2) / (D // H))  # rotary, [T, d_head / 2]
 CAUSAL = torch.ones(T, T).tril().bool()
 RIGHT, LABELS, RANDOM, SCORES, MASK = "right", "labels", "random", "scores", "mask"
 LEARNED = 0.4 * log(2)  # the authors' mark: less than half of what is lost by not knowing which of two labels it is
@@ -108,7 +109,7 @@ CLAMPS = {
     "bypass": (Clamp(bypass=True), "layer 1 kept to the patterns"),
     "mask": (Clamp(copy=MASK), "other labels ruled out"),
     "labels": (Clamp(match=LABELS), "attention kept to labels"),
-    "bypass_copy": (Clamp(bypass=True, copy=SCORES), "copying, layer 1 kept to the patterns"),
+    "copy_wrong": (Clamp(previous=2, copy=SCORES), "copying, one pattern two tokens back"),
     "previous": (Clamp(previous=1), "one previous-token pattern"),
     "previous_wrong": (Clamp(previous=2), "one pattern, two tokens back"),
     "layer1_wrong": (Clamp(layer1=2), "layer 1, two tokens back"),
@@ -144,9 +145,8 @@ class Pass:
     values: Tensor
 
 
-def rotated(x: Tensor, at: Tensor) -> Tensor:
-    """Rotary positions: pairs of dimensions of x [..., T, d_head] turned by angles at / 10000^(2i / d_head)."""
-    angles = at[:, None] * 10_000.0 ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+def rotated(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotary positions: pairs of dimensions of x [..., t, d_head] turned by angles [t, d_head / 2]."""
     even, odd, cos, sin = x[..., 0::2], x[..., 1::2], angles.cos(), angles.sin()
     return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
 
@@ -203,8 +203,8 @@ class Stack(torch.nn.Module):
     def scores(self, layer: int, normed: Tensor, heads: int, at: Tensor = POSITIONS) -> Tensor:
         """Attention scores from the tokens `at` to all, [R, B, heads, t, T]; -inf for those that come later."""
         asking = normed.view(len(normed), -1, T, D)[:, :, at].flatten(1, 2)
-        queries = rotated(self.part(layer, 0, asking, len(at), heads), at)
-        keys = rotated(self.part(layer, 1, normed, T, heads), POSITIONS)
+        queries = rotated(self.part(layer, 0, asking, len(at), heads), ANGLES[at])
+        keys = rotated(self.part(layer, 1, normed, T, heads), ANGLES)
         return (queries @ keys.transpose(-1, -2) * (D // H) ** -0.5).masked_fill(~CAUSAL[at], -torch.inf)
 
     def first(self, x: Tensor, clamp: Clamp, cut: Cut) -> tuple[Tensor, Tensor]:
@@ -234,7 +234,7 @@ class Stack(torch.nn.Module):
 
 
 def back(tokens: int, *, asking: bool = False) -> Tensor:
-    """The pattern [T, T] that attends so many tokens back or, where there are fewer, to itself; asking: the query too."""
+    """The pattern [T, T] of attending so many tokens back, to itself where there are fewer and, asking, at the end."""
     to = [at if at < tokens or (asking and at == T - 1) else at - tokens for at in range(T)]
     return torch.eye(T)[to]
 
@@ -314,7 +314,7 @@ def strength(patterns: Tensor, target: Tensor) -> Tensor:
     return (2 * right - on_labels.sum(-1)).mean(1)
 
 
-def trained(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -> tuple[Stack, Trained]:
+def fit(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -> tuple[Stack, Trained]:
     """Networks trained under a clamp, one a seed, and what they went through."""
     clamp, task = CLAMPS[run.clamp][0], Task.of(seeds, run.classes, run.labels, run.draw)
     judged = task.batch(generator_of(seeds[0], 2 * 10**9), JUDGED)
@@ -340,10 +340,10 @@ class Heads:
     Heads are put in order on some sequences and measured on others. strength, dealt [R, H]: with the right labels, and
     with right and wrong dealt at random. previous [R, H]: a layer-1 head's attention from labels to what is before.
     alone, without [R, H]: accuracy with that head of layer 2 only, or without it. every, silent, strangers [R]: with
-    all, with none, and with all but the strongest attending as in other sequences. wired, own [R, H, H]: with head i
-    alone, its values kept, and its pattern made from what head j of layer 1 alone writes, attending as it does or to
-    its own token; unwired [R, H]: from none. kept, cut_off, mixed [R]: without layer 1, with layer 2's patterns and
-    values kept, not kept, or those of other sequences.
+    all, with none, and with all but the strongest attending as in other sequences. wired [R, H, H]: with head i alone,
+    its values kept, and its pattern made from what head j of layer 1 alone writes; own [R, 2]: so for (0, 1) and
+    (1, 0), with j attending to its own token; unwired [R, H]: with none for j. kept, cut_off, mixed [R]: without layer
+    1, with layer 2's patterns and values kept, not kept, or those of other sequences.
     """
 
     strength: Tensor
@@ -360,6 +360,17 @@ class Heads:
     kept: Tensor
     cut_off: Tensor
     mixed: Tensor
+
+
+def trained(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -> Trained:
+    """What networks went through."""
+    return fit(name, run, seeds, folder)[1]
+
+
+def trained_heads(steps: int, seeds: Sequence[int], folder: Path | None = None) -> tuple[Trained, Heads]:
+    """What networks with all their heads went through, and what the heads do at the end."""
+    stack, found = fit("all", Run("all", steps), seeds, folder)
+    return found, heads(stack)
 
 
 class Trial:
@@ -398,6 +409,10 @@ def heads(stack: Stack) -> Heads:
     kept, random = {"patterns": trial.clean.patterns, "values": trial.clean.values}, torch.Generator().manual_seed(3)
     dealt, led = torch.randint(2, trial.batch.target.shape, generator=random), other[0][:, None, :, None, None]
     silenced = torch.zeros_like(one[0])
+
+    def pair(i: int, j: int) -> dict[str, Tensor]:
+        return {"first": one[j], "second": other[i], "values": kept["values"]}
+
     return Heads(
         strength=trial.strength.gather(-1, second),
         dealt=strength(trial.clean.patterns, dealt).gather(-1, second),
@@ -407,20 +422,13 @@ def heads(stack: Stack) -> Heads:
         every=trial.accuracy(),
         silent=trial.accuracy(second=silenced),
         strangers=trial.accuracy(patterns=led * kept["patterns"] + (1 - led) * kept["patterns"].roll(1, 1)),
-        wired=wiring(trial, one, other, own=False),
-        own=wiring(trial, one, other, own=True),
+        wired=torch.stack([trial.each(lambda head, i=i: pair(i, head)) for i in range(H)], 1),
+        own=torch.stack([trial.accuracy(own=True, **pair(i, 1 - i)) for i in (0, 1)], -1),
         unwired=trial.each(lambda head: {"first": silenced, "second": other[head], "values": kept["values"]}),
         kept=trial.accuracy(first=silenced, **kept),
         cut_off=trial.accuracy(first=silenced),
         mixed=trial.accuracy(first=silenced, **{name: some.roll(1, 1) for name, some in kept.items()}),
     )
-
-
-def wiring(trial: Trial, first: Sequence[Tensor], second: Sequence[Tensor], *, own: bool) -> Tensor:
-    """Accuracy with one head of layer 2 (i) and one of layer 1 (j) that makes its pattern, [R, H, H]."""
-    held = {"values": trial.clean.values, "own": own}
-    rows = [trial.each(lambda head, i=i: {"first": first[head], "second": second[i], **held}) for i in range(H)]
-    return torch.stack(rows, 1)
 
 
 def toy(starts: int = 12, size: int = 20, steps: int = 1000) -> dict[str, Tensor]:
@@ -459,12 +467,12 @@ ASKED = {"none", "both", "match"}  # clamps under which classes and labels are v
 def planned(
     clamps: Sequence[str], steps: int, short: int, classes: Sequence[int] = (), labels: Sequence[int] = ()
 ) -> dict[str, Run]:
-    """Trainings by name: one a clamp, and more with other numbers of classes and labels; labels take more steps."""
+    """Trainings by name: one a clamp, and more with other numbers of classes or labels, for twice the steps."""
     runs = {clamp: Run(clamp, short if clamp in SHORT else steps) for clamp in clamps}
     for clamp in sorted(ASKED & set(clamps)):
-        own = runs[clamp].steps
-        runs |= {f"{clamp}_{n}_classes": Run(clamp, own, classes=n) for n in classes}
-        runs |= {f"{clamp}_{n}_labels": Run(clamp, own * n // 5, labels=n) for n in labels}
+        more = 2 * runs[clamp].steps
+        runs |= {f"{clamp}_{n}_classes": Run(clamp, more, classes=n) for n in classes}
+        runs |= {f"{clamp}_{n}_labels": Run(clamp, more, labels=n) for n in labels}
     return runs | ({"none_redrawn": Run("none", steps, draw=1)} if classes or labels else {})
 
 
@@ -496,7 +504,7 @@ def compared(runs: Runs) -> dict[str, Tensor]:
         "plateau": plateau(runs["none"]),
         "plateau_match": plateau(runs["match"]),
         "combined": sooner(runs, "both") - alone,
-        "combined_bypass": sooner(runs, "bypass_copy") - alone,
+        "combined_wrong": sooner(runs, "copy_wrong") - alone,
         "slower_redrawn": sooner(runs, "none", than="none_redrawn"),
         **{f"slower_{what}": slower(runs, "none", what) for what in ("classes", "labels")},
         **{f"slower_{what}_both": slower(runs, "both", what) for what in ("classes", "labels")},
@@ -519,9 +527,9 @@ OF_HEADS: Mapping[str, Callable[[Heads], Tensor]] = {  # metrics by name: a valu
     "redundant": lambda found: (found.every - found.silent) - (found.every[:, None] - found.without).sum(-1),
     "wired": lambda found: found.alone[:, 0] - found.unwired[:, 0],
     "wired_second": lambda found: found.wired[:, 0, 1] - found.unwired[:, 0],
-    "wired_second_own": lambda found: found.own[:, 0, 1] - found.unwired[:, 0],
+    "wired_second_own": lambda found: found.own[:, 0] - found.unwired[:, 0],
     "wired_shared": lambda found: found.wired[:, 1, 0] - found.unwired[:, 1],
-    "wired_shared_own": lambda found: found.own[:, 1, 0] - found.unwired[:, 1],
+    "wired_shared_own": lambda found: found.own[:, 1] - found.unwired[:, 1],
     "through": lambda found: found.kept - found.cut_off,
     "through_mixed": lambda found: found.mixed - found.cut_off,
     "direct": lambda found: found.every - found.kept,
@@ -553,7 +561,7 @@ def draw_toy() -> plt.Figure:
 def draw(runs: Runs) -> plt.Figure:
     """Loss by clamp: each seed thin, their mean thick."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
-    shown = ({"none", *SHORT}, {"none", "bypass", "mask", "labels", "bypass_copy"})
+    shown = ({"none", *SHORT}, {"none", "bypass", "mask", "labels"})
     for axis, names in zip((left, right), shown, strict=True):
         for place, name in enumerate(name for name in CLAMPS if name in names and name in runs):
             run, colour = runs[name], f"C{place}"
