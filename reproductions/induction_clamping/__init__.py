@@ -1,11 +1,12 @@
 """What must be in place for an induction head to form? (Singh et al., arXiv 2404.07129)
 
-Two-layer attention-only networks of the in-context labelling task, trained with a part of the circuit held in place:
+Small networks of the in-context labelling task, trained with a part of the circuit held in place:
 
-    runs = {name: trained(name, Run(name, steps=1200), seeds=[0, 1, 2]) for name in ("none", "match")}
-    halvings = sooner(runs, "match")  # log2 of how many times fewer updates it takes, for each seed
+    run = Run("match", steps=200)  # or another clamp of CLAMPS, or "none"
+    found = trained("match", run, seeds=[0, 1, 2])
+    updates = found.reached()  # until the loss is below the authors' mark, for each seed; 200 if never
 """
 
-from reproductions.induction_clamping.method import CLAMPS, Clamp, Run, Stack, Task, sooner, trained
+from reproductions.induction_clamping.method import CLAMPS, Clamp, Run, Stack, Task, fit, trained
 
-__all__ = ["CLAMPS", "Clamp", "Run", "Stack", "Task", "sooner", "trained"]
+__all__ = ["CLAMPS", "Clamp", "Run", "Stack", "Task", "fit", "trained"]

@@ -15,6 +15,7 @@ import reproductions.dictionary_features
 import reproductions.feature_absorption
 import reproductions.feature_flow
 import reproductions.head_mapping
+import reproductions.induction_clamping
 import reproductions.layer_linearity
 import reproductions.output_centric
 import reproductions.sae_dark_matter
@@ -27,6 +28,7 @@ PACKAGES = (
     *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
     *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
     *(reproductions.sae_dark_matter, reproductions.feature_absorption, reproductions.dictionary_features),
+    reproductions.induction_clamping,
 )
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, and words to spell, instead of the real one.
@@ -79,6 +81,9 @@ assert found.letters == "abcdefghij" and rates.shape == (10,)
 """,
     """
 assert agreement.mcs.shape == words.purity.shape == (48,) and seen.there.shape == (2, 2)
+""",
+    """
+assert updates.shape == (3,) and (updates <= 200).all()
 """,
 )
 
