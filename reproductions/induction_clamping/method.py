@@ -1,13 +1,12 @@
 """What must be in place for an induction head to form? (Singh et al., arXiv 2404.07129)
 
-A sequence is exemplar, label, exemplar, label, query; the query is one of the two exemplars, and its label is asked
-for. Labels are dealt anew for each sequence, so that they have to be looked up: a head of layer 1 copies each exemplar
-onto its label, and an induction head of layer 2 finds the label whose exemplar is the query's, and copies it out.
+A sequence is exemplar, label, exemplar, label, query; the query is one of the exemplars, and its label is asked for.
+Labels are dealt anew for each sequence, so that they have to be looked up: a head of layer 1 copies each exemplar onto
+its label, and an induction head of layer 2 finds the label whose exemplar is the query's, and copies it out. A *clamp*
+holds activations, throughout training, at what they would be if a part of this circuit were already there.
 
-The network is the paper's: two layers of attention alone, d = 64, H = 8 heads a layer, rotary positions, LayerNorm
-before each layer and at the end, no biases but those of the embedding and the unembedding; lecun-normal weights, label
-embeddings of 0.02. The loss is that of the query's label. A *clamp* holds some of its activations, throughout
-training, at what they would be if a part of the circuit were already there.
+The network is that of the authors' code: two layers of attention alone, d = 64, H = 8 heads a layer, rotary positions,
+LayerNorm before each layer and at the end, biases in the embedding and the unembedding alone, lecun-normal weights.
 
 Several networks are trained at once as one stack, each from a start, exemplars and batches of its own; their losses
 are added, and none touches another. Shapes: R networks, B sequences, T = 5 tokens, L labels, h heads of layer 2.
@@ -154,15 +153,10 @@ def rotated(x: Tensor, angles: Tensor) -> Tensor:
 def parameters(labels: int) -> dict[str, Tensor]:
     """The start of one network: lecun-normal weights, cut off at two standard deviations."""
     shapes = {"embed": (WIDTH, D), "qkv": (2, 3, D, D), "out": (2, D, D), "unembed": (D, labels), "label": (labels, D)}
-    unit = {name: torch.nn.init.trunc_normal_(torch.empty(shape)) for name, shape in shapes.items()}
     scale = {name: shape[-2] ** -0.5 / 0.8796 for name, shape in shapes.items()} | {"label": 0.02}
-    weights = {name: scale[name] * value for name, value in unit.items()}
-    return weights | {
-        "embed_bias": torch.zeros(1, D),
-        "unembed_bias": torch.zeros(1, labels),
-        "gain": torch.ones(3, 1, D),
-        "shift": torch.zeros(3, 1, D),
-    }
+    drawn = {name: scale[name] * torch.nn.init.trunc_normal_(torch.empty(shape)) for name, shape in shapes.items()}
+    zeros = {"embed_bias": torch.zeros(1, D), "unembed_bias": torch.zeros(1, labels), "shift": torch.zeros(3, 1, D)}
+    return drawn | zeros | {"gain": torch.ones(3, 1, D)}
 
 
 class Stack(torch.nn.Module):
@@ -337,8 +331,8 @@ def fit(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -
 class Heads:
     """What the heads of trained networks do; R networks, H heads of layer 2 (i) and of layer 1 (j), best first.
 
-    Heads are put in order on some sequences and measured on others. strength, dealt [R, H]: with the right labels, and
-    with right and wrong dealt at random. previous [R, H]: a layer-1 head's attention from labels to what is before.
+    Heads are put in order on some sequences and measured on others; those of layer 1 by their attention from labels to
+    the exemplars before them. strength, dealt [R, H]: with the right labels, and with right and wrong dealt at random.
     alone, without [R, H]: accuracy with that head of layer 2 only, or without it. every, silent, strangers [R]: with
     all, with none, and with all but the strongest attending as in other sequences. wired [R, H, H]: with head i alone,
     its values kept, and its pattern made from what head j of layer 1 alone writes; own [R, 2]: so for (0, 1) and
@@ -348,7 +342,6 @@ class Heads:
 
     strength: Tensor
     dealt: Tensor
-    previous: Tensor
     alone: Tensor
     without: Tensor
     every: Tensor
@@ -404,7 +397,7 @@ class Trial:
 def heads(stack: Stack) -> Heads:
     """What its heads do, once it is trained with all of them."""
     some, trial = Trial(stack, seed=1), Trial(stack, seed=2)
-    first, second = (some.previous.argsort(-1, descending=True), some.strength.argsort(-1, descending=True))
+    first, second = (found.argsort(-1, descending=True) for found in (some.previous, some.strength))
     one, other = (one_hot(order, H).float().unbind(1) for order in (first, second))  # by rank, [R, H] each
     kept, random = {"patterns": trial.clean.patterns, "values": trial.clean.values}, torch.Generator().manual_seed(3)
     dealt, led = torch.randint(2, trial.batch.target.shape, generator=random), other[0][:, None, :, None, None]
@@ -416,13 +409,12 @@ def heads(stack: Stack) -> Heads:
     return Heads(
         strength=trial.strength.gather(-1, second),
         dealt=strength(trial.clean.patterns, dealt).gather(-1, second),
-        previous=trial.previous.gather(-1, first),
         alone=trial.each(lambda head: {"second": other[head]}),
         without=trial.each(lambda head: {"second": 1 - other[head]}),
         every=trial.accuracy(),
         silent=trial.accuracy(second=silenced),
         strangers=trial.accuracy(patterns=led * kept["patterns"] + (1 - led) * kept["patterns"].roll(1, 1)),
-        wired=torch.stack([trial.each(lambda head, i=i: pair(i, head)) for i in range(H)], 1),
+        wired=torch.stack([trial.each(partial(pair, i)) for i in range(H)], 1),
         own=torch.stack([trial.accuracy(own=True, **pair(i, 1 - i)) for i in (0, 1)], -1),
         unwired=trial.each(lambda head: {"first": silenced, "second": other[head], "values": kept["values"]}),
         kept=trial.accuracy(first=silenced, **kept),
@@ -438,25 +430,21 @@ def toy(starts: int = 12, size: int = 20, steps: int = 1000) -> dict[str, Tensor
     it, shown as a share of the zero tensor's. Vectors that a fit's name lists are held at what they must become;
     `wrong` holds c at random numbers.
     """
-    drawn = torch.randn(3, 3, starts, size, generator=torch.Generator().manual_seed(1))
-    held = {"none": (), "c": (2,), "bc": (1, 2), "wrong": (2,)}
-    return {name: _fitted(*drawn[:2], drawn[2 if name == "wrong" else 1], some, steps) for name, some in held.items()}
+    start, goal, other = torch.randn(3, 3, starts, size, generator=torch.Generator().manual_seed(1)).unbind()
+    held = {"none": (goal, []), "c": (goal, [2]), "bc": (goal, [1, 2]), "wrong": (other, [2])}
+    return {name: _fitted(start, goal, put, places, steps) for name, (put, places) in held.items()}
 
 
-def _fitted(start: Tensor, goal: Tensor, put: Tensor, held: Sequence[int], steps: int) -> Tensor:
+def _fitted(start: Tensor, goal: Tensor, put: Tensor, held: list[int], steps: int) -> Tensor:
     x, losses, free = start.clone(), [], [place for place in range(3) if place not in held]
-    x[list(held)], zero = put[list(held)], goal.square().sum(-1).prod(0)
+    x[held], zero = put[held], goal.square().sum(-1).prod(0)
     for _ in range(steps):
         squares, products = x.square().sum(-1), (x * goal).sum(-1)  # [3, starts]
         losses.append((squares.prod(0) - 2 * products.prod(0)) / zero + 1)
-        slope = _others(squares)[..., None] * x - _others(products)[..., None] * goal
+        others = [(factors.prod(0) / factors)[..., None] for factors in (squares, products)]
+        slope = others[0] * x - others[1] * goal
         x[free] -= slope[free] / x.shape[-1] ** 3
     return torch.stack(losses)
-
-
-def _others(factors: Tensor) -> Tensor:
-    """The product of the other two of three factors [3, ...]."""
-    return torch.stack([factors[[1, 2]].prod(0), factors[[0, 2]].prod(0), factors[[0, 1]].prod(0)])
 
 
 Runs = Mapping[str, Trained]
@@ -554,7 +542,7 @@ def draw_toy() -> plt.Figure:
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
         axis.plot(losses[name], color="C0", lw=1, alpha=0.7)
         axis.set(title=title, xlabel="step", xscale="log", ylim=(-0.05, 1.6))
-    axes[0].set_ylabel("loss, by the zero tensor's")
+    axes[0].set_ylabel("loss, share of zero's")
     return figure
 
 
@@ -570,7 +558,7 @@ def draw(runs: Runs) -> plt.Figure:
         axis.axhline(log(2), color="gray", ls=":", lw=1)
         axis.set(xscale="log", xlabel="updates")
         axis.legend(fontsize=8)
-    left.set(title="held: a part of the circuit", ylabel="loss, nats (dotted: which of the two labels is not known)")
+    left.set(title="held: a part of the circuit", ylabel="loss, nats (dotted: ln 2)")
     right.set(title="held: the same, without that part")
     return figure
 
@@ -593,20 +581,18 @@ def draw_heads(all_heads: Trained, found: Heads) -> plt.Figure:
 def curves(runs: Runs) -> dict[str, Any]:
     """The explorer's data: loss by clamp, the mean over seeds with their range."""
     places = sorted({at for run in runs.values() for at in run.at if at % 20 == 0})
-    groups = dict.fromkeys(("none", *SHORT), "parts of the circuit")
     series = []
     for name, run in runs.items():
-        known = dict(zip(run.at, run.loss, strict=True))
-        rows = [known.get(at) for at in places]
-        group = groups.get(name, "controls" if name in CLAMPS else "classes and labels")
-        words = CLAMPS[run.run.clamp][1] + ("" if name in CLAMPS else f": {name.partition('_')[2].replace('_', ' ')}")
-        ends = {"values": Tensor.mean, "low": Tensor.min, "high": Tensor.max}
-        values = {key: [None if row is None else round(float(of(row)), 4) for row in rows] for key, of in ends.items()}
-        series.append({"name": words, "group": group, **values})
-    return {
-        "title": "Loss while parts of the circuit are held in place",
-        "about": "Mean over seeds, with their range. ln 2 = 0.69 is what is lost by not knowing which label it is.",
-        "x": {"title": "updates", "values": places},
-        "y": {"title": "loss, nats"},
-        "series": series,
-    }
+        group = "parts of the circuit" if name in ("none", *SHORT) else "controls"
+        words = CLAMPS[run.run.clamp][1]
+        if name not in CLAMPS:
+            group, words = "classes and labels", f"{words}: {name.partition('_')[2].replace('_', ' ')}"
+        columns = {"values": run.loss.mean(1), "low": run.loss.amin(1), "high": run.loss.amax(1)}
+        known = {key: dict(zip(run.at, values.tolist(), strict=True)) for key, values in columns.items()}
+        rounded = {key: [round(own[at], 4) if at in own else None for at in places] for key, own in known.items()}
+        series.append({"name": words, "group": group, **rounded})
+    about = (
+        "Mean over seeds, with their range. ln 2 = 0.69 is what is lost by not knowing which of the two labels it is."
+    )
+    x, y = {"title": "updates", "values": places}, {"title": "loss, nats"}
+    return {"title": "Loss while parts of the circuit are held", "about": about, "x": x, "y": y, "series": series}
