@@ -253,7 +253,7 @@ def test_where_a_loss_falls_below_a_level():
 
 def test_the_toy_descends_by_its_slope():
     start, goal = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.double)
-    found = method._fitted(start, goal, goal, (), 2)
+    found = method._fitted(start, goal, goal, [], 2)
     x = start.clone().requires_grad_()
     true = torch.einsum("ni,nj,nk->nijk", *goal)
     error = (torch.einsum("ni,nj,nk->nijk", *x) - true).square().mean((1, 2, 3))
