@@ -1,20 +1,16 @@
-"""Margins, gradients and rates against plain passes and by hand; a planted latent is found, and wrong rules are not."""
+"""Effects, the rule and rates against loops and by hand; a planted latent is found, and wrong rules are not."""
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
-from reproductions.common import explorers, first_letters
-from reproductions.common.first_letters import deal, vocabulary
+from reproductions.common import explorers
 from reproductions.common.latents import Dictionary
+from reproductions.common.spelling import Spelling
 from reproductions.feature_absorption import method
 from reproductions.feature_absorption.method import (
     COSINE,
     LEAD,
     OWN,
-    QUESTION,
-    Task,
     absorption,
     aligned,
     apart,
@@ -24,44 +20,25 @@ from reproductions.feature_absorption.method import (
     metrics,
     plant,
 )
-from tests.common.tiny_bridge import WIDTH, WORDS, tiny_llama
+from tests.common.tiny_bridge import WIDTH
+from tests.common.tiny_speller import tiny_deal, tiny_speller
 
 SITE = "blocks.0.hook_resid_post"
-PIECES = ["<s>", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "has", "the", "first", "letter", ":"]
-SPELLED = [f"Ġ{first}{second}z" for first in "abc" for second in "abcdef"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_words():
-    """Letters with six words are enough, two of which are held out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(first_letters, "FEWEST", 6)
-        patch.setattr(first_letters, "HELD_OUT", 2)
-        yield
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A tiny Llama that knows words of three letters, and the words of the prompt."""
-    bridge = tiny_llama(tmp_path_factory.mktemp("model"))
-    pieces = [*PIECES, *SPELLED]
-    assert len(pieces) <= len(WORDS)
-    words = Tokenizer(models.WordLevel({piece: place for place, piece in enumerate(pieces)}, unk_token="<s>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="<s>")
-    tokenizer.save_pretrained(folder := tmp_path_factory.mktemp("tokenizer"))
-    bridge.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    return bridge
+    return tiny_speller(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
 def words(model):
-    return deal(model, most=20, examples=2, seed=0)
+    return tiny_deal(model)[1]
 
 
 @pytest.fixture(scope="module")
 def task(model, words):
-    return Task(model, words, SITE)
+    return Spelling(model, words, SITE)
 
 
 class Sae:
@@ -76,65 +53,6 @@ class Sae:
 
     def decode(self, codes):
         return codes @ self.W_dec
-
-
-# Words
-
-
-def test_words_are_dealt_by_letter_and_examples_are_none_of_them(model, words):
-    assert {letter: len(own) for letter, own in vocabulary(model).items()} == {"a": 6, "b": 6, "c": 6}
-    assert words.letters == "abc" and len(set(words.texts)) == len(words.texts) == 16
-    assert not set(words.examples) & set(words.texts)
-    for text, token, letter in zip(words.texts, words.tokens.tolist(), words.letter.tolist(), strict=True):
-        assert [*PIECES, *SPELLED][token] == f"Ġ{text}" and words.letters[letter] == text[0]
-    held = [sum(words.held[words.letter == letter].tolist()) for letter in range(3)]
-    assert held == [(words.letter == letter).sum() // 2 for letter in range(3)]
-
-
-# The prompt
-
-
-def prompts(model, task):
-    """Every prompt in full, [n, P + T]."""
-    shown = "".join(f" {word}{QUESTION} {word[0].upper()}\n" for word in task.words.examples)
-    shared = model.to_tokens(shown)[0]
-    return torch.cat([shared.expand(len(task.asked), -1), task.asked], 1), len(shared)
-
-
-def test_states_and_margins_are_those_of_a_plain_pass(model, task):
-    texts, start = prompts(model, task)
-    with torch.no_grad():
-        found = model.original_model(texts, output_hidden_states=True)
-    torch.testing.assert_close(task.x, found.hidden_states[1][:, start], atol=1e-5, rtol=1e-4)
-    letters = found.logits[:, -1, 1:27]
-    for row, text in enumerate(task.words.texts):
-        right = ord(text[0]) - ord("a")
-        others = [place for place in range(26) if place != right]
-        rows = torch.tensor([row])
-        m = task.margins(rows, task.before(rows), task.x[rows])
-        torch.testing.assert_close(m[0], letters[row, right] - letters[row, others].mean(), atol=1e-4, rtol=1e-3)
-
-
-def test_slopes_are_the_mean_of_slopes_on_the_way(task):
-    rows, origin = torch.tensor([1, 4, 9]), torch.zeros(WIDTH) + 0.1
-    before, step = task.before(rows), 1e-3
-    found = task.slopes(rows, before, origin, 2)
-    for axis in (0, 7):
-        up = torch.zeros(WIDTH).index_fill(0, torch.tensor([axis]), step)
-        by_hand = 0
-        for share in (1.0, 0.5):
-            point = origin + share * (task.x[rows] - origin)
-            by_hand += (task.margins(rows, before, point + up) - task.margins(rows, before, point - up)) / (4 * step)
-        torch.testing.assert_close(found[:, axis], by_hand, atol=2e-2, rtol=5e-2)
-
-
-def test_fine_steps_add_up_to_what_taking_everything_away_does(task):
-    """The sum of integrated gradients along all latents is the whole change of m."""
-    rows, origin = torch.arange(5), torch.full((WIDTH,), 0.5)
-    before = task.before(rows)
-    slopes = task.slopes(rows, before, origin, 400)
-    whole = task.margins(rows, before, task.x[rows]) - task.margins(rows, before, origin.expand(5, -1))
-    torch.testing.assert_close(((task.x[rows] - origin) * slopes).sum(1), whole, atol=0.05, rtol=0.05)
 
 
 # The rule
