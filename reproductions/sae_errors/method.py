@@ -280,6 +280,9 @@ COMPARED: Mapping[str, Callable[[Site], Tensor]] = {  # metrics of each kind of 
     "own_{}_noise": lambda site: site.excess("other again", "other"),
     "angle_{}": lambda site: site.excess("sae", "cosine"),
     "angle_{}_noise": lambda site: site.excess("cosine again", "cosine"),
+    "few_{}": lambda site: (site.at_k[0, 0] / site.at_k[0, 1]).log2(),
+    "few_{}_noise": lambda site: (site.at_k[0, 2] / site.at_k[0, 1]).log2(),
+    "few_loss_{}": lambda site: site.few_loss,
     "loss_{}": lambda site: site.loss["sae"] - site.loss["random"],
     "loss_{}_noise": lambda site: site.loss["random again"] - site.loss["random"],
     "loss_{}_single": lambda site: site.loss["sae alone"] - site.loss["random alone"],
@@ -324,10 +327,9 @@ def draw(sites: Sequence[Site]) -> plt.Figure:
     left.set(yscale="log", title="KL divergence, nats a token")
     for place, site in enumerate(sites):
         right.plot(site.cosines, site.curve.mean(1), color=f"C{place % 10}", lw=1, label=site.label)
-        right.plot(site.angles, site.at_k[:, 0].mean(1), marker="o", ls="", ms=4, color=f"C{place % 10}")
-    right.set(
-        yscale="log", xlabel="cosine to the activation", title="KL of random points (lines), reconstructions (dots)"
-    )
+        for drawn, marker in enumerate("ox"):
+            right.plot(site.angles, site.at_k[:, drawn].mean(1), marker, ms=4, color=f"C{place % 10}")
+    right.set(yscale="log", xlabel="cosine to the activation", title="KL of reconstructions (dots) and random points")
     left.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
     right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     return figure
@@ -339,8 +341,13 @@ def curves(sites: Sequence[Site]) -> dict[str, Any]:
     series = []
     for site in sites:
         random = (site.cosines, site.curve.mean(1).tolist())
-        rebuilt = (site.angles, site.at_k[:, 0].mean(1).tolist())
-        for name, (angles, values) in (("random point", random), ("reconstruction by few to all latents", rebuilt)):
+        rebuilt, beside = ((site.angles, site.at_k[:, drawn].mean(1).tolist()) for drawn in (0, 1))
+        named = {
+            "random point": random,
+            "reconstruction by few to all latents": rebuilt,
+            "random point of its angle and length": beside,
+        }
+        for name, (angles, values) in named.items():
             known = {round(c, 3): value for c, value in zip(angles, values, strict=True)}
             series.append({"name": name, "group": site.label, "values": [known.get(place) for place in places]})
     about = "How much a stand-in for the activation changes what the model predicts, by its angle to the activation."
