@@ -14,7 +14,7 @@ are added, and none touches another. Shapes: R networks, B sequences, T = 5 toke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import log, nan
@@ -23,19 +23,20 @@ from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
-from scipy.stats import spearmanr
 from torch import Tensor
-from torch.nn.functional import cross_entropy, layer_norm, one_hot
+from torch.nn.functional import one_hot
 from torch.optim import Adam
 
+from reproductions.common.attention import apart, causal_scores, silenced, together
+from reproductions.common.curves import crossing, mean_and_range
 from reproductions.common.metrics import Metric, mean_of
-from reproductions.common.training import Recipe, generator_of, seeded, train
+from reproductions.common.side_by_side import accuracy, lecun_normal, linear, losses, normed, stacked, truncated_normal
+from reproductions.common.stats import spearman
+from reproductions.common.training import Recipe, generator_of, train
 
 D, H, T, WIDTH = 64, 8, 5, 512  # of the states, heads, tokens, exemplars
 BATCH, RATE, EVERY, JUDGED = 32, 2e-4, 10, 128  # sequences a step, learning rate, steps between looks, sequences a look
 POSITIONS = torch.arange(T)
-ANGLES = POSITIONS[:, None] * 10_000.0 ** (-torch.arange(0, D // H, 2) / (D // H))  # rotary, [T, d_head / 2]
-CAUSAL = torch.ones(T, T).tril().bool()
 RIGHT, LABELS, RANDOM, SCORES, MASK = "right", "labels", "random", "scores", "mask"
 LEARNED = 0.4 * log(2)  # the authors' mark: less than half of what is lost by not knowing which of two labels it is
 
@@ -136,25 +137,23 @@ WHOLE = Cut()
 
 @dataclass(frozen=True)
 class Pass:
-    """Logits [R, B, L]; patterns of layer 1 [R, B, H, T, T]; of layer 2, from the query [R, B, h, 1, T]; its values."""
+    """Logits [R, B, L], patterns and values.
+
+    first: patterns of layer 1 [R, B, H, T, T], or the one held in place of all of it [T, T]. patterns: of layer 2,
+    from the query [R, B, h, 1, T]. values: of layer 2 [R, B, h, T, d_head].
+    """
 
     logits: Tensor
-    first: Tensor | None
+    first: Tensor
     patterns: Tensor
     values: Tensor
 
 
-def rotated(x: Tensor, angles: Tensor) -> Tensor:
-    """Rotary positions: pairs of dimensions of x [..., t, d_head] turned by angles [t, d_head / 2]."""
-    even, odd, cos, sin = x[..., 0::2], x[..., 1::2], angles.cos(), angles.sin()
-    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
-
-
 def parameters(labels: int) -> dict[str, Tensor]:
-    """The start of one network: lecun-normal weights, cut off at two standard deviations."""
-    shapes = {"embed": (WIDTH, D), "qkv": (2, 3, D, D), "out": (2, D, D), "unembed": (D, labels), "label": (labels, D)}
-    scale = {name: shape[-2] ** -0.5 / 0.8796 for name, shape in shapes.items()} | {"label": 0.02}
-    drawn = {name: scale[name] * torch.nn.init.trunc_normal_(torch.empty(shape)) for name, shape in shapes.items()}
+    """The start of one network; as in the authors' code, embeddings of labels are small."""
+    shapes = {"embed": (WIDTH, D), "qkv": (2, 3, D, D), "out": (2, D, D), "unembed": (D, labels)}
+    drawn = {name: lecun_normal(*shape) for name, shape in shapes.items()}
+    drawn["label"] = 0.02 * truncated_normal(labels, D)
     zeros = {"embed_bias": torch.zeros(1, D), "unembed_bias": torch.zeros(1, labels), "shift": torch.zeros(3, 1, D)}
     return drawn | zeros | {"gain": torch.ones(3, 1, D)}
 
@@ -165,65 +164,58 @@ class Stack(torch.nn.Module):
     def __init__(self, task: Task, seeds: Sequence[int]) -> None:
         super().__init__()
         self.task, labels = task, int(task.pairs.max()) + 1
-        starts = [seeded(seed, partial(parameters, labels)) for seed in seeds]
-        stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
-        self.weights = torch.nn.ParameterDict(stacked)
+        self.weights = stacked(seeds, partial(parameters, labels))
 
     def tokens(self, batch: Batch) -> Tensor:
         """Embeddings of the five tokens, [R, B, T, D]."""
         w, networks = self.weights, torch.arange(len(batch.target))[:, None]
-        classes = torch.baddbmm(w["embed_bias"], self.task.exemplars, w["embed"])
+        classes = linear(self.task.exemplars, w["embed"], w["embed_bias"])
         one, other = (classes[networks, batch.classes[..., place]] for place in (0, 1))
         labels = [w["label"][networks, batch.labels[..., place]] for place in (0, 1)]
         query = torch.where(batch.target[..., None] == 0, one, other)
         return torch.stack([one, labels[0], other, labels[1], query], 2)
 
     def normed(self, place: int, x: Tensor) -> Tensor:
-        """LayerNorm before layers 0 and 1 and before the unembedding, of x [R, n, ...] as [R, n, D]."""
-        gain, shift = self.weights["gain"][:, place], self.weights["shift"][:, place]
-        return layer_norm(x.reshape(len(x), -1, D), (D,)) * gain + shift
+        """LayerNorm before layers 0 and 1 and before the unembedding, of x [R, B, t, D]."""
+        return normed(x, self.weights["gain"][:, place], self.weights["shift"][:, place])
 
-    def part(self, layer: int, part: int, normed: Tensor, tokens: int, heads: int) -> Tensor:
-        """Queries, keys or values (0, 1, 2) of some heads: [R, B, heads, tokens, d_head]."""
-        weight = self.weights["qkv"][:, layer, part, :, : heads * D // H]
-        return (normed @ weight).view(len(normed), -1, tokens, heads, D // H).transpose(2, 3)
+    def part(self, layer: int, part: int, x: Tensor, heads: int) -> Tensor:
+        """Queries, keys or values (0, 1, 2) of some heads: [R, B, heads, t, d_head]."""
+        return apart(linear(x, self.weights["qkv"][:, layer, part, :, : heads * D // H]), heads)
 
     def added(self, layer: int, read: Tensor) -> Tensor:
         """What heads that read [R, B, heads, t, d_head] add to the residual stream, [R, B, t, D]."""
-        joined = read.transpose(2, 3).flatten(3)
-        weight = self.weights["out"][:, layer, : joined.shape[-1]]
-        return (joined.flatten(1, 2) @ weight).view(*joined.shape[:3], D)
+        joined = together(read)
+        return linear(joined, self.weights["out"][:, layer, : joined.shape[-1]])
 
-    def scores(self, layer: int, normed: Tensor, heads: int, at: Tensor = POSITIONS) -> Tensor:
+    def scores(self, layer: int, x: Tensor, heads: int, at: Tensor = POSITIONS) -> Tensor:
         """Attention scores from the tokens `at` to all, [R, B, heads, t, T]; -inf for those that come later."""
-        asking = normed.view(len(normed), -1, T, D)[:, :, at].flatten(1, 2)
-        queries = rotated(self.part(layer, 0, asking, len(at), heads), ANGLES[at])
-        keys = rotated(self.part(layer, 1, normed, T, heads), ANGLES)
-        return (queries @ keys.transpose(-1, -2) * (D // H) ** -0.5).masked_fill(~CAUSAL[at], -torch.inf)
+        return causal_scores(self.part(layer, 0, x[:, :, at], heads), self.part(layer, 1, x, heads), at)
 
     def first(self, x: Tensor, clamp: Clamp, cut: Cut) -> tuple[Tensor, Tensor]:
         """Layer 1: its patterns, and the residual stream behind it."""
-        normed = self.normed(0, x)
-        patterns = self.scores(0, normed, H).softmax(-1)
+        x_normed = self.normed(0, x)
+        patterns = self.scores(0, x_normed, H).softmax(-1)
         if clamp.previous:
             held = back(clamp.previous).expand(*patterns.shape[:2], 1, T, T)
             patterns = torch.cat([held, patterns[:, :, 1:]], 2)
-        read = (torch.eye(T) if cut.own else patterns) @ self.part(0, 2, normed, T, H)
-        return patterns, x + self.added(0, _left(read, cut.first))
+        read = (torch.eye(T) if cut.own else patterns) @ self.part(0, 2, x_normed, H)
+        return patterns, x + self.added(0, silenced(read, cut.first))
 
     def forward(self, batch: Batch, clamp: Clamp, cut: Cut = WHOLE) -> Pass:
         """The networks' answers; layer 2 is computed where the query is, which is all that is judged."""
-        x, at, first = self.tokens(batch), POSITIONS[-1:], None
+        x, at = self.tokens(batch), POSITIONS[-1:]
         if clamp.layer1:
-            seen, carried = torch.einsum("ts,rbsd->rbtd", back(clamp.layer1, asking=True), x), x
+            first, carried = back(clamp.layer1, asking=True), x
+            seen = torch.einsum("ts,rbsd->rbtd", first, x)
         else:
             first, seen = self.first(x, clamp, cut)
             carried = x if clamp.bypass else seen
         scores = self.scores(1, self.normed(1, seen), clamp.heads, at)
         patterns = matched(scores, batch, clamp.match) if cut.patterns is None else cut.patterns
-        values = self.part(1, 2, self.normed(1, carried), T, clamp.heads) if cut.values is None else cut.values
-        final = carried[:, :, -1:] + self.added(1, _left(patterns @ values, cut.second))
-        logits = torch.baddbmm(self.weights["unembed_bias"], self.normed(2, final), self.weights["unembed"])
+        values = self.part(1, 2, self.normed(1, carried), clamp.heads) if cut.values is None else cut.values
+        final = carried[:, :, -1:] + self.added(1, silenced(patterns @ values, cut.second))
+        logits = linear(self.normed(2, final)[:, :, 0], self.weights["unembed"], self.weights["unembed_bias"])
         return Pass(copied(logits, scores, batch, clamp.copy), first, patterns, values)
 
 
@@ -249,11 +241,6 @@ def copied(logits: Tensor, scores: Tensor, batch: Batch, copy: str) -> Tensor:
     return torch.full_like(logits, -1e9).scatter(-1, batch.labels, kept)
 
 
-def _left(read: Tensor, left: Tensor | None) -> Tensor:
-    """Heads [R, B, h, t, d_head], without those that are silenced."""
-    return read if left is None else read * left[:, None, :, None, None]
-
-
 @dataclass(frozen=True)
 class Run:
     """One training: a clamp of CLAMPS, and what the task is made of."""
@@ -267,38 +254,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """What networks went through: after `at` updates [t], loss and accuracy [t, R] and induction strength [t, R, h]."""
+    """What networks went through: after `at` updates [t], loss [t, R] and induction strength [t, R, h]."""
 
     run: Run
     at: tuple[int, ...]
     loss: Tensor
-    accuracy: Tensor
     strength: Tensor
 
     def reached(self, level: float = LEARNED) -> Tensor:
         """Updates until the loss is below a level, [R]."""
         return crossing(self.at, self.loss, level)
-
-
-def crossing(at: Sequence[int], losses: Tensor, level: float) -> Tensor:
-    """Where losses [t, R] are first below a level, between two looks by interpolation; at the last one if never."""
-    found = torch.full((losses.shape[1],), float(at[-1]))
-    for network, loss in enumerate(losses.T.tolist()):
-        place = next((place for place, value in enumerate(loss) if value < level), None)
-        if place is not None:
-            share = (loss[place] - level) / (loss[place] - loss[place - 1]) if place else 0.0
-            found[network] = at[place] - share * (at[place] - at[max(place - 1, 0)])
-    return found
-
-
-def losses(found: Pass, batch: Batch) -> Tensor:
-    """Cross-entropy of each sequence [R, B]."""
-    return cross_entropy(found.logits.flatten(0, 1), batch.answer.flatten(), reduction="none").view_as(batch.target)
-
-
-def accuracy(found: Pass, batch: Batch) -> Tensor:
-    """The share of right answers [R]."""
-    return (found.logits.argmax(-1) == batch.answer).float().mean(1)
 
 
 def strength(patterns: Tensor, target: Tensor) -> Tensor:
@@ -308,6 +273,11 @@ def strength(patterns: Tensor, target: Tensor) -> Tensor:
     return (2 * right - on_labels.sum(-1)).mean(1)
 
 
+def previous(patterns: Tensor) -> Tensor:
+    """Attention in layer 1 from the labels to the exemplars before them, [R, H]."""
+    return (patterns[..., 1, 0] + patterns[..., 3, 2]).mean(1) / 2
+
+
 def fit(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -> tuple[Stack, Trained]:
     """Networks trained under a clamp, one a seed, and what they went through."""
     clamp, task = CLAMPS[run.clamp][0], Task.of(seeds, run.classes, run.labels, run.draw)
@@ -315,12 +285,12 @@ def fit(name: str, run: Run, seeds: Sequence[int], folder: Path | None = None) -
 
     def loss(stack: Stack, generator: torch.Generator) -> Tensor:
         batch = task.batch(generator)
-        return losses(stack(batch, clamp), batch).mean(1).sum()
+        return losses(stack(batch, clamp).logits, batch.answer).mean(1).sum()
 
     def measure(stack: Stack) -> dict[str, Tensor]:
         found = stack(judged, clamp)
         strengths = strength(found.patterns, judged.target)
-        return {"loss": losses(found, judged).mean(1), "accuracy": accuracy(found, judged), "strength": strengths}
+        return {"loss": losses(found.logits, judged.answer).mean(1), "strength": strengths}
 
     stack, recipe = Stack(task, seeds), Recipe(run.steps, EVERY, partial(Adam, lr=RATE, fused=True))
     curve = train(name, stack, loss, recipe, seed=seeds[0], measure=measure, folder=folder)
@@ -373,53 +343,39 @@ class Trial:
         self.stack, self.batch = stack, stack.task.batch(torch.Generator().manual_seed(seed), n)
         self.clean = stack(self.batch, CLAMPS["all"][0])
 
-    def accuracy(self, **cut: Any) -> Tensor:
+    def accuracy(self, cut: Cut = WHOLE) -> Tensor:
         """With something cut, [R]."""
-        return accuracy(self.stack(self.batch, CLAMPS["all"][0], Cut(**cut)), self.batch)
+        return accuracy(self.stack(self.batch, CLAMPS["all"][0], cut).logits, self.batch.answer)
 
-    def each(self, made: Callable[[int], Mapping[str, Any]]) -> Tensor:
-        """With what is made for each head in turn, [R, H]."""
-        return torch.stack([self.accuracy(**made(head)) for head in range(H)], -1)
-
-    @property
-    def strength(self) -> Tensor:
-        """Of heads of layer 2, [R, H]."""
-        return strength(self.clean.patterns, self.batch.target)
-
-    @property
-    def previous(self) -> Tensor:
-        """Of heads of layer 1: attention from labels to the exemplars before them, [R, H]."""
-        assert self.clean.first is not None
-        return (self.clean.first[..., 1, 0] + self.clean.first[..., 3, 2]).mean(1) / 2
+    def each(self, cuts: Iterable[Cut]) -> Tensor:
+        """With each of so many cuts, [R, cuts]."""
+        return torch.stack([self.accuracy(cut) for cut in cuts], -1)
 
 
 @torch.no_grad()
 def heads(stack: Stack) -> Heads:
     """What its heads do, once it is trained with all of them."""
     some, trial = Trial(stack, seed=1), Trial(stack, seed=2)
-    first, second = (found.argsort(-1, descending=True) for found in (some.previous, some.strength))
-    one, other = (one_hot(order, H).float().unbind(1) for order in (first, second))  # by rank, [R, H] each
-    kept, random = {"patterns": trial.clean.patterns, "values": trial.clean.values}, torch.Generator().manual_seed(3)
-    dealt, led = torch.randint(2, trial.batch.target.shape, generator=random), other[0][:, None, :, None, None]
-    silenced = torch.zeros_like(one[0])
-
-    def pair(i: int, j: int) -> dict[str, Tensor]:
-        return {"first": one[j], "second": other[i], "values": kept["values"]}
-
+    orders = previous(some.clean.first), strength(some.clean.patterns, some.batch.target)
+    ranks = [found.argsort(-1, descending=True) for found in orders]
+    first, second = (one_hot(order, H).float().unbind(1) for order in ranks)  # by rank, [R, H] each
+    patterns, values, none = trial.clean.patterns, trial.clean.values, torch.zeros_like(first[0])
+    dealt = torch.randint(2, trial.batch.target.shape, generator=torch.Generator().manual_seed(3))
+    led = second[0][:, None, :, None, None]
     return Heads(
-        strength=trial.strength.gather(-1, second),
-        dealt=strength(trial.clean.patterns, dealt).gather(-1, second),
-        alone=trial.each(lambda head: {"second": other[head]}),
-        without=trial.each(lambda head: {"second": 1 - other[head]}),
+        strength=strength(patterns, trial.batch.target).gather(-1, ranks[1]),
+        dealt=strength(patterns, dealt).gather(-1, ranks[1]),
+        alone=trial.each(Cut(second=head) for head in second),
+        without=trial.each(Cut(second=1 - head) for head in second),
         every=trial.accuracy(),
-        silent=trial.accuracy(second=silenced),
-        strangers=trial.accuracy(patterns=led * kept["patterns"] + (1 - led) * kept["patterns"].roll(1, 1)),
-        wired=torch.stack([trial.each(partial(pair, i)) for i in range(H)], 1),
-        own=torch.stack([trial.accuracy(own=True, **pair(i, 1 - i)) for i in (0, 1)], -1),
-        unwired=trial.each(lambda head: {"first": silenced, "second": other[head], "values": kept["values"]}),
-        kept=trial.accuracy(first=silenced, **kept),
-        cut_off=trial.accuracy(first=silenced),
-        mixed=trial.accuracy(first=silenced, **{name: some.roll(1, 1) for name, some in kept.items()}),
+        silent=trial.accuracy(Cut(second=none)),
+        strangers=trial.accuracy(Cut(patterns=led * patterns + (1 - led) * patterns.roll(1, 1))),
+        wired=torch.stack([trial.each(Cut(source, head, values=values) for source in first) for head in second], 1),
+        own=trial.each(Cut(first[1 - i], second[i], own=True, values=values) for i in (0, 1)),
+        unwired=trial.each(Cut(none, head, values=values) for head in second),
+        kept=trial.accuracy(Cut(none, patterns=patterns, values=values)),
+        cut_off=trial.accuracy(Cut(none)),
+        mixed=trial.accuracy(Cut(none, patterns=patterns.roll(1, 1), values=values.roll(1, 1))),
     )
 
 
@@ -448,13 +404,12 @@ def _fitted(start: Tensor, goal: Tensor, put: Tensor, held: list[int], steps: in
 
 
 Runs = Mapping[str, Trained]
+ABOUT = "Mean over seeds, with their range. ln 2 = 0.69 is what is lost by not knowing which of the two labels it is."
 SHORT = ("layer1", "copy", "match", "both")  # clamps under which little is left to learn
 ASKED = {"none", "both", "match"}  # clamps under which classes and labels are varied (section 5)
 
 
-def planned(
-    clamps: Sequence[str], steps: int, short: int, classes: Sequence[int] = (), labels: Sequence[int] = ()
-) -> dict[str, Run]:
+def planned(clamps: list[str], steps: int, short: int, classes: list[int], labels: list[int]) -> dict[str, Run]:
     """Trainings by name: one a clamp, and more with other numbers of classes or labels, for twice the steps."""
     runs = {clamp: Run(clamp, short if clamp in SHORT else steps) for clamp in clamps}
     for clamp in sorted(ASKED & set(clamps)):
@@ -473,8 +428,7 @@ def sooner(runs: Runs, name: str, than: str = "none") -> Tensor:
 
 def slower(runs: Runs, clamp: str, what: str) -> Tensor:
     """How many times the updates are doubled by the most classes, or labels, that were tried with a clamp, log2 [R]."""
-    own = [run.run for run in runs.values() if run.run.clamp == clamp]
-    most = max((getattr(run, what) for run in own), default=0)
+    most = max((getattr(run.run, what) for run in runs.values() if run.run.clamp == clamp), default=0)
     return sooner(runs, clamp, than=f"{clamp}_{most}_{what}")
 
 
@@ -500,16 +454,11 @@ def compared(runs: Runs) -> dict[str, Tensor]:
     }
 
 
-def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
-    """Spearman's rho over heads, of rows [R, H], [R]."""
-    return torch.tensor([float(spearmanr(*pair).statistic) for pair in zip(one.tolist(), other.tolist(), strict=True)])
-
-
 OF_HEADS: Mapping[str, Callable[[Heads], Tensor]] = {  # metrics by name: a value for each seed [R]
     "first_strength": lambda found: found.strength[:, 0],
     "second_strength": lambda found: found.strength[:, 1],
     "second_strength_dealt": lambda found: found.dealt[:, 1],
-    "ranked": lambda found: rank_correlation(found.strength, found.alone),
+    "ranked": lambda found: torch.tensor([*map(spearman, found.strength, found.alone)]),
     "added": lambda found: found.every - found.alone[:, 0],
     "added_strangers": lambda found: found.strangers - found.alone[:, 0],
     "redundant": lambda found: (found.every - found.silent) - (found.every[:, None] - found.without).sum(-1),
@@ -549,8 +498,7 @@ def draw_toy() -> plt.Figure:
 def draw(runs: Runs) -> plt.Figure:
     """Loss by clamp: each seed thin, their mean thick."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
-    shown = ({"none", *SHORT}, {"none", "bypass", "mask", "labels"})
-    for axis, names in zip((left, right), shown, strict=True):
+    for axis, names in ((left, {"none", *SHORT}), (right, {"none", "bypass", "mask", "labels"})):
         for place, name in enumerate(name for name in CLAMPS if name in names and name in runs):
             run, colour = runs[name], f"C{place}"
             axis.plot(run.at[1:], run.loss[1:], color=colour, lw=0.6, alpha=0.5)
@@ -587,12 +535,6 @@ def curves(runs: Runs) -> dict[str, Any]:
         words = CLAMPS[run.run.clamp][1]
         if name not in CLAMPS:
             group, words = "classes and labels", f"{words}: {name.partition('_')[2].replace('_', ' ')}"
-        columns = {"values": run.loss.mean(1), "low": run.loss.amin(1), "high": run.loss.amax(1)}
-        known = {key: dict(zip(run.at, values.tolist(), strict=True)) for key, values in columns.items()}
-        rounded = {key: [round(own[at], 4) if at in own else None for at in places] for key, own in known.items()}
-        series.append({"name": words, "group": group, **rounded})
-    about = (
-        "Mean over seeds, with their range. ln 2 = 0.69 is what is lost by not knowing which of the two labels it is."
-    )
+        series.append({"name": words, "group": group, **mean_and_range(run.at, run.loss, places)})
     x, y = {"title": "updates", "values": places}, {"title": "loss, nats"}
-    return {"title": "Loss while parts of the circuit are held", "about": about, "x": x, "y": y, "series": series}
+    return {"title": "Loss while parts of the circuit are held", "about": ABOUT, "x": x, "y": y, "series": series}

@@ -13,6 +13,8 @@ from torch.nn.functional import layer_norm, one_hot, softmax
 import reproductions.induction_clamping
 from reproductions.common import explorers
 from reproductions.common.claims import load_claims
+from reproductions.common.curves import crossing
+from reproductions.common.side_by_side import accuracy, losses
 from reproductions.common.training import generator_of
 from reproductions.common.verdicts import judge_claim
 from reproductions.induction_clamping import method
@@ -29,10 +31,8 @@ from reproductions.induction_clamping.method import (
     Trained,
     Trial,
     back,
-    crossing,
     curves,
     fit,
-    losses,
     metrics,
     planned,
     sooner,
@@ -127,7 +127,7 @@ def test_a_stack_is_the_networks_one_by_one(stack, batch):
 
 
 def test_networks_of_a_stack_do_not_touch_each_other(stack, batch):
-    loss = losses(stack(batch, FREE), batch)[0].mean()
+    loss = losses(stack(batch, FREE).logits, batch.answer)[0].mean()
     slopes = torch.autograd.grad(loss, list(stack.weights.values()))
     assert all(slope[0].abs().max() > 0 and slope[1].abs().max() == 0 for slope in slopes)
 
@@ -153,10 +153,10 @@ def test_what_is_so_many_tokens_back():
 def test_a_held_layer_1_is_a_network_without_it_whose_patterns_see_the_token_before(stack, batch):
     found, x = stack(batch, CLAMPS["layer1"][0]), stack.tokens(batch)
     moved = torch.cat([x[:, :, :1], x[:, :, :3], x[:, :, 4:]], 2)
-    assert found.first is None
+    assert torch.equal(found.first, back(1, asking=True))
     pattern = stack.scores(1, stack.normed(1, moved), 1, torch.tensor([4])).softmax(-1)
     torch.testing.assert_close(found.patterns, pattern)
-    torch.testing.assert_close(found.values, stack.part(1, 2, stack.normed(1, x), 5, 1))
+    torch.testing.assert_close(found.values, stack.part(1, 2, stack.normed(1, x), 1))
 
 
 def test_a_bypassed_layer_1_reaches_the_patterns_alone(stack, batch):
@@ -226,7 +226,7 @@ def test_an_induction_circuit_made_by_hand_is_seen_as_one():
         held, wrong = (
             strength(stack(batch, CLAMPS[name][0]).patterns, batch.target) for name in ("both", "layer1_wrong")
         )
-        copied = method.accuracy(stack(batch, CLAMPS["both"][0]), batch)
+        copied = accuracy(stack(batch, CLAMPS["both"][0]).logits, batch.answer)
     expected = torch.tensor([1 / 3, 1 / 2])[batch.target].mean()  # exemplar 1, its label and the query carry class 1
     assert held.item() == pytest.approx(expected.item(), abs=0.02) and copied.item() == 1
     assert abs(wrong.item()) < 0.1  # the planted fault: two tokens back
@@ -240,12 +240,7 @@ def test_a_training_is_the_same_twice_and_however_long_it_goes_on():
     assert torch.equal(runs[0].loss, runs[1].loss) and runs[0].at == (0, 10, 20, 25)
     assert runs[0].loss.shape == (4, 2) and runs[0].strength.shape == (4, 2, 1)
     assert (runs[0].loss[-1] < runs[0].loss[0]).all()
-    assert torch.equal(runs[0].accuracy[0], fit("b", Run("none", 1), SEEDS)[1].accuracy[0])
-
-
-def test_where_a_loss_falls_below_a_level():
-    at, loss = (0, 10, 20, 30), torch.tensor([[2.0, 0.5, 2.0], [1.0, 0.4, 2.0], [0.5, 0.3, 2.0], [0.1, 0.1, 2.0]])
-    assert crossing(at, loss, 0.75).tolist() == [15.0, 0.0, 30.0]
+    assert torch.equal(runs[0].strength[0], fit("b", Run("none", 1), SEEDS)[1].strength[0])
 
 
 # The toy
@@ -275,7 +270,7 @@ def falling(run, updates):
     """A made-up training that reaches the mark after so many updates, seed by seed."""
     at = tuple(range(0, run.steps + 1, 10))
     slope = [[1.6 - (1.6 - 0.4 * log(2)) * t / own for own in updates] for t in at]
-    return Trained(run, at, torch.tensor(slope), torch.zeros(len(at), 3), torch.zeros(len(at), 3, 1))
+    return Trained(run, at, torch.tensor(slope), torch.zeros(len(at), 3, 1))
 
 
 @pytest.fixture
@@ -341,7 +336,7 @@ def test_what_heads_do_is_put_in_order_and_bounded():
     for name in Heads.__dataclass_fields__:
         assert getattr(found, name).abs().max() <= 1
     trial = Trial(stack, seed=2)
-    assert torch.equal(trial.accuracy(second=torch.ones(2, 8)), found.every)
+    assert torch.equal(trial.accuracy(Cut(second=torch.ones(2, 8))), found.every)
     assert all(of(found).shape == (2,) for of in OF_HEADS.values())
 
 
