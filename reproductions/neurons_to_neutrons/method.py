@@ -26,6 +26,7 @@ from torch.nn.functional import cross_entropy, mse_loss, silu
 from torch.optim import AdamW, Optimizer
 
 from reproductions.common.metrics import Metric, mean_of
+from reproductions.common.plots import CATEGORICAL
 from reproductions.common.training import Recipe, seeded, train
 
 MAGIC = (2, 8, 20, 28, 50, 82, 126, 184)
@@ -164,7 +165,7 @@ def parted(count: int, seed: int) -> tuple[Tensor, Tensor]:
 class Found:
     """A network after training on nuclei.
 
-    embedding: of the neutron numbers from `first` on [n, d]. components: the leading principal components of the hidden
+    embedding: of NEUTRONS [n, d]. components: the leading principal components of the hidden
     layer, each of variance 1 [nuclei, COMPONENTS]. error: prediction less formula, MeV per nucleon [nuclei].
     training: which nuclei it was trained on [nuclei].
     """
@@ -175,7 +176,6 @@ class Found:
     components: Tensor
     error: Tensor
     training: Tensor
-    first: int = NEUTRONS[0]
 
     def rms(self, held_out: bool = True) -> float:
         """Root mean square error on held-out nuclei, or on the others."""
@@ -317,8 +317,8 @@ def bow(embedding: Tensor) -> Tensor:
 
 
 def bends(embedding: Tensor) -> Tensor:
-    """The second differences e_{n+1} - 2 e_n + e_{n-1} of embeddings [n, d], without the first and last, [n - 2, d]."""
-    return embedding.double().diff(n=2, dim=0)
+    """Second differences x_{n+1} - 2 x_n + x_{n-1} [n - 2, 3] of three principal components of embeddings [n, d]."""
+    return principal(embedding, 3).diff(n=2, dim=0)
 
 
 def kinks(embedding: Tensor, first: int = NEUTRONS[0]) -> float:
@@ -364,6 +364,15 @@ def probe(found: Found, term: str, planted: bool = False) -> float:
     return read(features, target, found.training) - read(polynomials(nuclei), target, found.training)
 
 
+def learnt(found: Found, term: str) -> float:
+    """A term's coefficient in predictions of held-out nuclei, beside all other terms and polynomials: 1 if learnt."""
+    nuclei, held_out, without = chart(), ~found.training, NUCLEI[found.variant].without
+    parts = terms(nuclei)
+    predicted = found.error + sum(part for name, part in parts.items() if name not in without)
+    known = torch.cat([torch.stack([parts.pop(term), *parts.values()], -1), polynomials(nuclei)], -1)
+    return float(torch.linalg.lstsq(known[held_out], predicted[held_out, None], driver="gelsd").solution[0])
+
+
 def drawn_in(parts: Sequence[Tensor], seed: int, noise: float) -> Tensor:
     """A table [numbers, WIDTH] with a known course [numbers] along each of some orthogonal directions, in noise."""
     generator = torch.Generator().manual_seed(seed)
@@ -382,13 +391,37 @@ def planted_kinks(seed: int) -> Tensor:
     """Embeddings of NEUTRONS on an arc with kinks at magic numbers and a wobble from even to odd, in noise."""
     number = torch.tensor(list(NEUTRONS)) / len(NEUTRONS)
     kinks = [(number - magic / len(NEUTRONS)).abs() for magic in MAGIC]
-    return drawn_in([number**2, (-1.0) ** torch.arange(len(NEUTRONS)) / 1000, *kinks], seed, noise=0.0005)
+    return drawn_in([number**2 + (-1.0) ** torch.arange(len(number)) / 1000, *kinks], seed, noise=0.0005)
 
 
 # What is reported
 
 
 PROBED = ("surface", "coulomb", "asymmetry", "wigner", "shell", "pairing")
+KINDS = {"": "formula", "_smooth": "smooth"}  # with and without shells and pairing, by the ending of a metric's name
+
+Rows = Mapping[str, tuple[str, Callable[[Any], float]]]  # by metric: of which networks, and what
+EMBEDDED: Rows = {
+    "helix": ("formula", lambda one: helix(one.embedding, one.seed)),
+    "helix_bow": ("formula", lambda one: helix(bow(one.embedding), one.seed)),
+    "helix_planted": ("formula", lambda one: helix(planted_helix(one.seed), one.seed)),
+    **{f"kinks{ending}": (variant, lambda one: kinks(one.embedding)) for ending, variant in KINDS.items()},
+    "kinks_planted": ("formula", lambda one: kinks(planted_kinks(one.seed))),
+    **{f"wobble{ending}": (variant, lambda one: wobble(one.embedding)) for ending, variant in KINDS.items()},
+    "wobble_planted": ("formula", lambda one: wobble(planted_kinks(one.seed))),
+    **{f"held_out_{variant}": (variant, Found.rms) for variant in NUCLEI},
+    **{f"share_{variant}": (variant, lambda one: share(one.embedding)) for variant in NUCLEI},
+}
+TERMS: Rows = {
+    "probe_pairing_planted": ("formula", partial(probe, term="pairing", planted=True)),
+    **{f"probe_{term}{end}": (KINDS[end], partial(probe, term=term)) for term in PROBED for end in KINDS},
+    **{f"learnt_{term}{end}": (KINDS[end], partial(learnt, term=term)) for term in PROBED[-2:] for end in KINDS},
+}
+CIRCLES: Rows = {
+    f"{name}{ending}": (variant, of)
+    for name, of in {"circles": lambda one: ordered(one.embedding, one.seed), "right": lambda one: one.right}.items()
+    for ending, variant in {"": "sums", "_shuffled": "shuffled", "_memorising": "memorising"}.items()
+}
 
 
 def valued(found: Sequence[Any], variant: str, of: Callable[[Any], float]) -> list[float]:
@@ -396,63 +429,29 @@ def valued(found: Sequence[Any], variant: str, of: Callable[[Any], float]) -> li
     return [of(one) for one in sorted(found, key=lambda one: one.seed) if one.variant == variant]
 
 
-def gap(found: Sequence[Found], more: str, less: str, of: Callable[[Found], float]) -> list[float]:
+def measured(found: Sequence[Any], rows: Rows) -> list[Metric]:
+    """The metrics of a table; their units are seeds."""
+    return [mean_of(name, valued(found, *row)) for name, row in rows.items()]
+
+
+def gap(name: str, found: Sequence[Found], more: str, less: str, of: Callable[[Found], float]) -> Metric:
     """A number of a variant's networks less that of another's, seed by seed."""
-    return [a - b for a, b in zip(valued(found, more, of), valued(found, less, of), strict=True)]
+    return mean_of(name, [a - b for a, b in zip(valued(found, more, of), valued(found, less, of), strict=True)])
 
 
-def embedding_metrics(found: Sequence[Found]) -> list[Metric]:
-    """What the embeddings of neutron numbers show; the units are seeds."""
-
-    def of(variant: str, statistic: Callable[[Tensor], float]) -> list[float]:
-        return valued(found, variant, lambda one: statistic(one.embedding))
-
-    def low(one: Found) -> float:
-        return share(one.embedding)
-
-    def coiled(path: Callable[[Found], Tensor]) -> list[float]:
-        return valued(found, "formula", lambda one: helix(path(one), one.seed))
-
-    bent = [planted_kinks(int(seed)) for seed in valued(found, "formula", lambda one: one.seed)]
-    metrics = {
-        "low": gap(found, "formula", "memorising", low),
-        "low_shuffled": gap(found, "shuffled", "memorising", low),
-        "general": gap(found, "memorising", "formula", lambda one: math.log2(one.rms())),
-        "general_fitted": gap(found, "memorising", "formula", lambda one: math.log2(one.rms(held_out=False))),
-        "helix": coiled(lambda one: one.embedding),
-        "helix_bow": coiled(lambda one: bow(one.embedding)),
-        "helix_planted": coiled(lambda one: planted_helix(one.seed)),
-        **{"kinks": of("formula", kinks), "kinks_smooth": of("smooth", kinks), "kinks_planted": list(map(kinks, bent))},
-        **{"wobble": of("formula", wobble), "wobble_smooth": of("smooth", wobble)},
-        "wobble_planted": list(map(wobble, bent)),
-    }
-    for variant in NUCLEI:
-        metrics[f"held_out_{variant}"] = valued(found, variant, Found.rms)
-        metrics[f"share_{variant}"] = valued(found, variant, low)
-    return [mean_of(name, values) for name, values in metrics.items()]
-
-
-def probe_metrics(found: Sequence[Found]) -> list[Metric]:
-    """How much better terms are read from the hidden layer than from polynomials; the units are seeds."""
-    metrics = {"probe_pairing_planted": valued(found, "formula", partial(probe, term="pairing", planted=True))}
-    for term in PROBED:
-        for name, variant in (f"probe_{term}", "formula"), (f"probe_{term}_smooth", "smooth"):
-            metrics[name] = valued(found, variant, partial(probe, term=term))
-    return [mean_of(name, values) for name, values in metrics.items()]
-
-
-def sum_metrics(found: Sequence[Summed]) -> list[Metric]:
-    """What networks learnt of sums, and how few frequencies their embeddings use; the units are seeds."""
-    metrics = {}
-    for variant, ending in ("sums", ""), ("shuffled", "_shuffled"), ("memorising", "_memorising"):
-        metrics[f"circles{ending}"] = valued(found, variant, lambda one: ordered(one.embedding, one.seed))
-        metrics[f"right{ending}"] = valued(found, variant, lambda one: one.right)
-    return [mean_of(name, values) for name, values in metrics.items()]
+def compared(found: Sequence[Found]) -> list[Metric]:
+    """How networks with weight decay differ from those that memorise."""
+    return [
+        gap("low", found, "formula", "memorising", lambda one: share(one.embedding)),
+        gap("low_shuffled", found, "shuffled", "memorising", lambda one: share(one.embedding)),
+        gap("general", found, "memorising", "formula", lambda one: math.log2(one.rms())),
+        gap("general_fitted", found, "memorising", "formula", lambda one: math.log2(one.rms(held_out=False))),
+    ]
 
 
 def draw(found: Sequence[Found], sums: Sequence[Summed]) -> Figure:
     """The path of neutron numbers, its bends, what components hold, and a circle of sums."""
-    first = {one.variant: one for one in reversed(found)}
+    first = {variant: next(one for one in found if one.variant == variant) for variant in NUCLEI}
     figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
     _draw_path(axes[0, 0], first["formula"].embedding)
     _draw_bends(axes[0, 1], {name: first[name].embedding for name in ("formula", "smooth")})
@@ -465,9 +464,9 @@ def _draw_path(ax: Any, embedding: Tensor) -> None:
     x, y, _ = principal(embedding, 3).T
     ax.plot(x, y, color="#c8ccd1", zorder=0)
     ax.scatter(x, y, c=list(NEUTRONS), cmap="viridis", s=9)
-    for number in (number for number in MAGIC if number in NEUTRONS):
-        place = NEUTRONS.index(number)
-        ax.annotate(str(number), (x[place], y[place]), xytext=(4, 4), textcoords="offset points")
+    for place in (NEUTRONS.index(number) for number in MAGIC if number in NEUTRONS):
+        ax.plot(x[place], y[place], "o", color=CATEGORICAL[1], markersize=5)
+        ax.annotate(str(NEUTRONS[place]), (x[place], y[place]), xytext=(6, 4), textcoords="offset points")
     ax.set(title="Embeddings of neutron numbers, magic ones named", xlabel="component 1", ylabel="component 2")
 
 
@@ -476,7 +475,7 @@ def _draw_bends(ax: Any, embeddings: Mapping[str, Tensor]) -> None:
         ax.plot(NEUTRONS[1:-1], bends(embedding).norm(dim=-1), label=name, linewidth=1)
     for number in (number for number in MAGIC if number in NEUTRONS):
         ax.axvline(number, color="#c8ccd1", zorder=0)
-    ax.set(title="How far the path bends; lines: magic numbers", xlabel="neutrons", yscale="log")
+    ax.set(title="How far the path bends in three components; lines: magic", xlabel="neutrons", yscale="log")
     ax.legend()
 
 
@@ -490,11 +489,9 @@ def _draw_shares(ax: Any, embeddings: Mapping[str, Tensor]) -> None:
 def _draw_circle(ax: Any, embedding: Tensor) -> None:
     """The embeddings of residues in the plane of their strongest frequency."""
     waves = torch.fft.rfft(centred(embedding.double()), dim=0)
-    strongest = int(waves.abs().square().sum(-1).argmax())
-    wave = waves[strongest]
-    turn = torch.exp(-0.5j * (wave @ wave).angle())
-    plane = torch.stack([(wave * turn).real, (wave * turn).imag], -1)
-    x, y = (centred(embedding.double()) @ (plane / plane.norm(dim=0))).T
+    strongest = int(waves.norm(dim=-1).argmax())
+    plane = torch.linalg.qr(torch.view_as_real(waves[strongest])).Q
+    x, y = (centred(embedding.double()) @ plane).T
     ax.scatter(x, y, c=[strongest * residue % len(x) for residue in range(len(x))], cmap="twilight", s=14)
     for residue in range(0, len(x), 3):
         ax.annotate(str(residue), (x[residue], y[residue]), fontsize=7)

@@ -17,6 +17,7 @@ import reproductions.feature_flow
 import reproductions.head_mapping
 import reproductions.induction_clamping
 import reproductions.layer_linearity
+import reproductions.neurons_to_neutrons
 import reproductions.output_centric
 import reproductions.sae_dark_matter
 import reproductions.sae_errors
@@ -29,6 +30,7 @@ PACKAGES = (
     *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
     *(reproductions.sae_dark_matter, reproductions.feature_absorption, reproductions.dictionary_features),
     reproductions.induction_clamping,
+    reproductions.neurons_to_neutrons,
 )
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, and words to spell, instead of the real one.
@@ -84,6 +86,9 @@ assert agreement.mcs.shape == words.purity.shape == (48,) and seen.there.shape =
 """,
     """
 assert updates.shape == (3,) and (updates <= 200).all()
+""",
+    """
+assert e.shape[0] == 139 and share(e) > fourier(e) / 10 > 0
 """,
 )
 
