@@ -467,7 +467,7 @@ def _draw_path(ax: Any, embedding: Tensor) -> None:
     for place in (NEUTRONS.index(number) for number in MAGIC if number in NEUTRONS):
         ax.plot(x[place], y[place], "o", color=CATEGORICAL[1], markersize=5)
         ax.annotate(str(NEUTRONS[place]), (x[place], y[place]), xytext=(6, 4), textcoords="offset points")
-    ax.set(title="Embeddings of neutron numbers, magic ones named", xlabel="component 1", ylabel="component 2")
+    ax.set(title="Neutron embeddings, few neutrons dark; magic ones named", xlabel="component 1", ylabel="component 2")
 
 
 def _draw_bends(ax: Any, embeddings: Mapping[str, Tensor]) -> None:
@@ -475,7 +475,7 @@ def _draw_bends(ax: Any, embeddings: Mapping[str, Tensor]) -> None:
         ax.plot(NEUTRONS[1:-1], bends(embedding).norm(dim=-1), label=name, linewidth=1)
     for number in (number for number in MAGIC if number in NEUTRONS):
         ax.axvline(number, color="#c8ccd1", zorder=0)
-    ax.set(title="How far the path bends in three components; lines: magic", xlabel="neutrons", yscale="log")
+    ax.set(title="How far that path bends; lines: magic numbers", xlabel="neutrons", yscale="log")
     ax.legend()
 
 
@@ -487,7 +487,6 @@ def _draw_shares(ax: Any, embeddings: Mapping[str, Tensor]) -> None:
 
 
 def _draw_circle(ax: Any, embedding: Tensor) -> None:
-    """The embeddings of residues in the plane of their strongest frequency."""
     waves = torch.fft.rfft(centred(embedding.double()), dim=0)
     strongest = int(waves.norm(dim=-1).argmax())
     plane = torch.linalg.qr(torch.view_as_real(waves[strongest])).Q
@@ -495,7 +494,7 @@ def _draw_circle(ax: Any, embedding: Tensor) -> None:
     ax.scatter(x, y, c=[strongest * residue % len(x) for residue in range(len(x))], cmap="twilight", s=14)
     for residue in range(0, len(x), 3):
         ax.annotate(str(residue), (x[residue], y[residue]), fontsize=7)
-    ax.set(title=f"Residues, at frequency {strongest}", aspect="equal")
+    ax.set(title=f"Embeddings of residues, at frequency {strongest}", aspect="equal")
 
 
 def cells(nuclei: Tensor, values: Tensor) -> list[list[float | None]]:
