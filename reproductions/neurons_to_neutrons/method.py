@@ -30,8 +30,7 @@ from reproductions.common.plots import CATEGORICAL
 from reproductions.common.training import Recipe, seeded, train
 
 MAGIC = (2, 8, 20, 28, 50, 82, 126, 184)
-FEWEST = 9  # protons, and neutrons
-MOST = (110, 160)
+FEWEST, MOST = 9, (110, 160)  # protons and neutrons
 NEUTRONS = range(12, 151)  # whose embeddings are read: each is in seven nuclei or more
 WITHIN = 20.0  # MeV
 WIDTH, HIDDEN, BATCH = 64, 64, 256
