@@ -21,6 +21,7 @@ import reproductions.neurons_to_neutrons
 import reproductions.output_centric
 import reproductions.sae_dark_matter
 import reproductions.sae_errors
+import reproductions.spectral_detuning
 from picks.environment import ROOT
 
 PAGE = (ROOT / "site" / "pages" / "methods.md").read_text(encoding="utf8")
@@ -31,6 +32,7 @@ PACKAGES = (
     *(reproductions.sae_dark_matter, reproductions.feature_absorption, reproductions.dictionary_features),
     reproductions.induction_clamping,
     reproductions.neurons_to_neutrons,
+    reproductions.spectral_detuning,
 )
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, and words to spell, instead of the real one.
@@ -54,6 +56,8 @@ tiny = TransformerBridge.boot_transformers("gpt2", hf_model=GPT2LMHeadModel(conf
 TransformerBridge.boot_transformers = lambda name: tiny
 W_dec_before, W_dec_after, directions_of_mine = torch.randn(9, 24), torch.randn(7, 24), torch.randn(3, 24)
 sae, other_sae = (StandardSAE(StandardSAEConfig(d_in=24, d_sae=48)) for _ in range(2))
+sae = StandardSAE(StandardSAEConfig(d_in=24, d_sae=48))
+versions = tiny.W_O[0].flatten(0, 1) + torch.randn(5, 24, 4) @ torch.randn(5, 4, 24) / 40
 """
 CHECKS = (
     """
@@ -89,6 +93,9 @@ assert updates.shape == (3,) and (updates <= 200).all()
 """,
     """
 assert e.shape[0] == 139 and share(e) > fourier(e) / 10 > 0
+""",
+    """
+assert recovered.weights.shape == (24, 24) and recovered.objective[-1] < recovered.objective[0]
 """,
 )
 
