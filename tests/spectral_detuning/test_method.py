@@ -373,10 +373,10 @@ def test_a_wrong_method_is_refused(monkeypatch, wide, fault):
 
 
 def test_another_matrix_as_the_base_is_refused(monkeypatch, wide):
-    """Errors told against a base that the versions do not have."""
+    """Errors told against a base that the versions do not have: a little nearer to it is not the same as exact."""
     right = method.merged
     monkeypatch.setattr(method, "merged", lambda base, adapters, name: right(base.flip(0), adapters, name))
-    assert not set(judged(("R1", "R2"), *wide).values()) & set(POSITIVE)
+    assert judged(("R2",), *wide)["R2"] not in POSITIVE
 
 
 def test_merged_is_in_single_precision(wide):
