@@ -40,7 +40,7 @@ from reproductions.common.text import sequences
 COPIES = 5  # versions, where nothing else is said: the authors' default
 PATIENCE = 15  # iterations without progress after which the rank doubles, as in the authors' code
 NOISE = 1e-6  # singular values below this share of the largest are the rounding of merged weights
-LEARNING_RATE, TEXTS_A_STEP, LOGITS = 1e-3, 2, 16  # of training; tokens whose logits are held at once
+LEARNING_RATE, TEXTS_A_STEP, LOGITS = 1e-3, 2, 8  # of training; tokens whose logits are held at once
 
 
 def low_rank(matrices: Tensor, rank: int) -> Tensor:
@@ -111,8 +111,9 @@ def recover(
     [n, k, k] stand for them, with orthonormal U and V, and give the same iterates; `most` bounds k (by default n r).
     The base, if known, is only looked at to tell errors.
     """
-    mean = versions.double().mean(0)
-    apart = versions.double() - mean
+    apart = versions.double()
+    mean = apart.mean(0)
+    apart -= mean
     most = most or len(versions) * rank
     U, V = (directions(torch.cat(list(side), dim=1), most) for side in (apart, apart.mT))
     X, W = U.mT @ apart @ V, torch.zeros(U.shape[1], V.shape[1], dtype=torch.double)
@@ -332,9 +333,9 @@ class Matrix:
     whole: float
     change: float
 
-    def gain(self, case: str) -> float:
+    def gain(self, case: str, iteration: int = -1) -> float:
         """By how many decades the recovered matrix is nearer to the base than the mean of the versions is."""
-        return self.errors[case][0] - self.errors[case][-1]
+        return self.errors[case][0] - self.errors[case][iteration]
 
 
 def measure(name: str, base: Tensor, family: Family, rank: int, iterations: int, seed: int, whole: bool) -> Matrix:
@@ -428,10 +429,7 @@ def toy(worlds: int = 16, size: int = 48, rank: int = 2) -> list[float]:
     return found
 
 
-RANKS = ("wide", "other_three")  # whose errors are held against those of three versions
 GAPS = {  # decades by which more is won over the mean in one case than in another
-    "more_versions": ("all", "three"),
-    "other_three": ("three", "other_three"),
     "schedule": ("trained", "fixed"),
     "half": ("trained", "half"),
     "double": ("trained", "double"),
@@ -440,14 +438,17 @@ GAPS = {  # decades by which more is won over the mean in one case than in anoth
     "int8": ("trained", "int8"),
     "others": ("trained", "others"),
 }
+# The same after half of the iterations, when little is at the limits of precision yet.
+HALFWAY = (("versions", ("all", "three")), ("rank", ("three", "wide")), ("other_three", ("three", "other_three")))
 
 
 def metrics(found: Sequence[Matrix], kl: Mapping[str, Tensor]) -> list[Metric]:
     """Means over matrices, and over texts for what a model predicts."""
+    half = len(found[0].errors["trained"]) // 2
     units = {
         **{f"gain_{case}": [matrix.gain(case) for matrix in found] for case in CASES},
         **{f"gap_{name}": [each.gain(a) - each.gain(b) for each in found] for name, (a, b) in GAPS.items()},
-        **{f"rank_{case}": [each.errors[case][-1] - each.errors["three"][-1] for each in found] for case in RANKS},
+        **{f"halfway_{k}": [each.gain(a, half) - each.gain(b, half) for each in found] for k, (a, b) in HALFWAY},
         "gain_toy": toy(),
         "exact": [matrix.half - matrix.errors["trained"][-1] for matrix in found],
         "exact_mean": [matrix.half - matrix.errors["trained"][0] for matrix in found],
