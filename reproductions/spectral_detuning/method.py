@@ -111,7 +111,7 @@ def recover(
     [n, k, k] stand for them, with orthonormal U and V, and give the same iterates; `most` bounds k (by default n r).
     The base, if known, is only looked at to tell errors.
     """
-    apart = versions.double()
+    apart = versions.to(torch.double, copy=True)
     mean = apart.mean(0)
     apart -= mean
     most = most or len(versions) * rank
