@@ -108,8 +108,8 @@ def recover(
     """The base of versions [n, p, q] whose adapters have the rank, from a first rank of `start` on.
 
     All that is fitted lies in the columns and rows by which versions differ, n r of each. So X_i = U' (W_i - mean) V
-    [n, k, k] stand for them, with orthonormal U and V, and give the same iterates; `most` bounds k (by default n r).
-    The base, if known, is only looked at to tell errors.
+    [n, k, k] stand for them, with orthonormal U and V, and give the same iterates; `most` bounds k (by default n r),
+    so that rounding beyond it stays in the mean. The base, if known, is only looked at to tell errors.
     """
     apart = versions.to(torch.double, copy=True)
     mean = apart.mean(0)
