@@ -213,8 +213,8 @@ def train(tail: Tail, targets: Mapping[str, nn.Linear], rank: int, steps: int, s
         for hook in hooks:
             hook.remove()
     few = max(1, steps // 4)
-    ends = sum(losses[:few]) / few, sum(losses[-few:]) / few
-    return Adapter(*({name: factor.detach() for name, factor in side.items()} for side in (B, A)), ends)
+    B, A = ({name: factor.detach() for name, factor in side.items()} for side in (B, A))
+    return Adapter(B, A, (sum(losses[:few]) / few, sum(losses[-few:]) / few))
 
 
 def uniform(rank: int, width: int, drawn: torch.Generator) -> Tensor:
