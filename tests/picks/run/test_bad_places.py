@@ -181,4 +181,4 @@ def test_no_place_for_a_model_is_not_bad_input(monkeypatch: pytest.MonkeyPatch) 
 
 def _plan() -> Any:
     """As much of a plan as fetching its model asks for."""
-    return SimpleNamespace(model=SimpleNamespace(name="smollm2-135m"), device="cpu", needs=())
+    return SimpleNamespace(model=SimpleNamespace(name="smollm2-135m", kind="wheels"), device="cpu", needs=())
