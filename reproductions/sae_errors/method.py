@@ -296,19 +296,31 @@ def metrics(sites: Sequence[Site]) -> list[Metric]:
     found = [mean_of("excess_toy", toy().tolist()), mean_of("few_toy", toy_of_few().tolist())]
     for kind in KINDS:
         if own := [site for site in sites if site.kind == kind]:
-            units = {
-                name.format(kind): torch.stack([of(site) for site in own]).mean(0) for name, of in COMPARED.items()
-            }
-            found += [mean_of(name, values.tolist()) for name, values in units.items()]
+            found += of_kind(kind, own)
     usual = [site for site in sites if site.kind != SPARSER]
-    at_k = torch.stack([site.at_k for site in usual])
+    missed = sum(site.missed for site in usual) / len(usual)
+    return [*found, *of_angles(usual), plain("missed", missed, len(usual))]
+
+
+def of_kind(kind: str, sites: Sequence[Site]) -> list[Metric]:
+    """What is compared, and the cosines of what the fewest and all latents rebuild, at the sites of a kind."""
+    units = {name.format(kind): torch.stack([of(site) for site in sites]).mean(0) for name, of in COMPARED.items()}
+    few, *_, most = torch.tensor([site.angles for site in sites]).mean(0).tolist()
+    cosines = {f"few_cosine_{kind}": few, f"all_cosine_{kind}": most}
+    measured = [mean_of(name, values.tolist()) for name, values in units.items()]
+    return [*measured, *(plain(name, value, len(sites)) for name, value in cosines.items())]
+
+
+def of_angles(sites: Sequence[Site]) -> list[Metric]:
+    """What the fewest and all latents rebuild against random points with its angle and length, over all sites."""
+    at_k = torch.stack([site.at_k for site in sites])
+    found = [mean_of("few_loss", torch.stack([site.few_loss for site in sites]).mean(0).tolist())]
     for suffix, place in (("", 0), ("_noise", 2)):
         ratios = (at_k[:, :, place] / at_k[:, :, 1]).log2().mean(0)
         found += [
             mean_of(f"{name}{suffix}", ratios[k].tolist()) for name, k in (("few_latents", 0), ("all_latents", -1))
         ]
-    found.append(mean_of("few_loss", torch.stack([site.few_loss for site in usual]).mean(0).tolist()))
-    return [*found, plain("missed", sum(site.missed for site in usual) / len(usual), len(usual))]
+    return found
 
 
 def robustness(sites: Sequence[Site]) -> list[tuple[str, ...]]:
