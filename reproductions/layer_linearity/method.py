@@ -34,6 +34,7 @@ from reproductions.common.edits import unembed
 from reproductions.common.held_out import Excerpt
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
+from reproductions.common.regression import LinearMap, excess, ridge
 from reproductions.common.text import sequences
 
 Update = Callable[[Tensor], Tensor]  # states [..., d] to what is added to them, [..., d]
@@ -118,19 +119,6 @@ class Rows:
         return squares.new_zeros(int(self.text.max()) + 1).index_add(0, self.text, squares)
 
 
-@dataclass(frozen=True)
-class LinearMap:
-    """u = mean_u + (x - mean_x) A."""
-
-    A: Tensor
-    mean_x: Tensor
-    mean_u: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The update of states [..., d]."""
-        return self.mean_u + (x - self.mean_x) @ self.A
-
-
 def fit(rows: Rows, strengths: Sequence[float] = STRENGTHS) -> list[LinearMap]:
     """Maps from states to updates: by ridge regression, by plain least squares, and the best scaled copy.
 
@@ -143,23 +131,18 @@ def fit(rows: Rows, strengths: Sequence[float] = STRENGTHS) -> list[LinearMap]:
     ]
     (xx, xu), (other_xx, other_xu) = ((x.double().mT @ x.double(), x.double().mT @ u.double()) for x, u in halves)
     tried = [ridge(xx, xu, strength) for strength in strengths]
-    errors = [float(((other_xx @ A - 2 * other_xu) * A).sum()) for A in tried]  # ||X A - U||^2 less ||U||^2
+    errors = [excess(A, other_xx, other_xu) for A in tried]
     both = xx + other_xx, xu + other_xu
     copy = both[1].trace() / both[0].trace() * torch.eye(len(xx)).to(xx)
     found = ridge(*both, strengths[errors.index(min(errors))]), ridge(*both, 0.0), copy
     return [LinearMap(A.to(rows.x), *means) for A in found]
 
 
-def ridge(xx: Tensor, xu: Tensor, strength: float) -> Tensor:
-    """(X'X + strength tr(X'X) / d)^-1 X'U, [d, d]."""
-    return torch.linalg.solve(xx + strength * xx.trace() / len(xx) * torch.eye(len(xx)).to(xx), xu)
-
-
 def scores(rows: Rows, linear: LinearMap, suffix: str = "") -> dict[str, Tensor]:
     """The linearity score of each text [N] with and without the residual stream, and how far they lie apart."""
     error = rows.sums(rows.u - linear(rows.x))
-    with_residual = 1 - error / rows.sums(rows.x + rows.u - linear.mean_x - linear.mean_u)
-    without = 1 - error / rows.sums(rows.u - linear.mean_u)
+    with_residual = 1 - error / rows.sums(rows.x + rows.u - linear.mean_x - linear.mean_y)
+    without = 1 - error / rows.sums(rows.u - linear.mean_y)
     found = {"linearity_with_residual": with_residual, "linearity_without_residual": without}
     return {key + suffix: value for key, value in (found | {"residual_gap": with_residual - without}).items()}
 

@@ -15,12 +15,12 @@ from reproductions import layer_linearity
 from reproductions.common import explorers
 from reproductions.common.claims import load_claims
 from reproductions.common.held_out import Excerpt
+from reproductions.common.regression import LinearMap, ridge
 from reproductions.common.text import SEQUENCE
 from reproductions.layer_linearity import method
 from reproductions.layer_linearity.method import (
     CONTEXT,
     Blocks,
-    LinearMap,
     Rows,
     agreement,
     curves,
@@ -29,7 +29,6 @@ from reproductions.layer_linearity.method import (
     fit,
     measure,
     most_linear,
-    ridge,
     scores,
     table,
 )
@@ -178,8 +177,8 @@ def test_both_scores_have_one_error():
     """1 - L_with = r (1 - L_without), for any map and every text."""
     found, linear = rows(noisy=0.3), LinearMap(noise(10, 10, seed=5), noise(10), noise(10, seed=6))
     values = scores(found, linear)
-    y_mean = linear.mean_x + linear.mean_u
-    share = found.sums(found.u - linear.mean_u) / found.sums(found.x + found.u - y_mean)
+    y_mean = linear.mean_x + linear.mean_y
+    share = found.sums(found.u - linear.mean_y) / found.sums(found.x + found.u - y_mean)
     expected = share * (1 - values["linearity_without_residual"])
     torch.testing.assert_close(1 - values["linearity_with_residual"], expected)
 

@@ -70,7 +70,7 @@ WRONG_MAPS = {
     "another block's": lambda found: [other.linear for other in [*found[1:], found[0]]],
     "sign flipped": lambda found: [WRONG_FITS["sign flipped"](block.linear) for block in found],
     "dealt anew": lambda found: [block.dealt for block in found],
-    "nothing": lambda found: [replace(b.linear, A=0 * b.linear.A, mean_u=0 * b.linear.mean_u) for b in found],
+    "nothing": lambda found: [replace(b.linear, A=0 * b.linear.A, mean_y=0 * b.linear.mean_y) for b in found],
 }
 
 
