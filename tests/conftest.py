@@ -3,7 +3,7 @@
 import os
 import signal
 from collections import Counter
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -11,6 +11,14 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BUDGET = "--notebook-minutes"
+
+
+@pytest.fixture(scope="module", params=["tiny_llama", "tiny_gemma"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A tiny random Llama, and then a tiny random Gemma, which norms what blocks add."""
+    from tests.common import tiny_bridge  # torch is slow to import, and most tests need none
+
+    return getattr(tiny_bridge, request.param)(tmp_path_factory.mktemp("model"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

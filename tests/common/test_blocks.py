@@ -8,17 +8,12 @@ import torch
 from reproductions.common import blocks
 from reproductions.common.blocks import Blocks
 from reproductions.common.edits import Edited, final_states
-from tests.common.tiny_bridge import LAYERS, WIDTH, WORDS, tiny_gemma, tiny_llama
-
-
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
+from tests.common.tiny_bridge import LAYERS, WIDTH, random_tokens
 
 
 @pytest.fixture(scope="module")
 def tokens():
-    return torch.randint(1, len(WORDS), (5, 12), generator=torch.Generator().manual_seed(0))
+    return random_tokens(5, 12)
 
 
 def test_states_are_those_of_a_whole_pass(model, tokens):

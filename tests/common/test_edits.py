@@ -4,14 +4,9 @@ import pytest
 import torch
 
 from reproductions.common.edits import Edited, final_states, generate, unembed
-from tests.common.tiny_bridge import WIDTH, tiny_gemma, tiny_llama
+from tests.common.tiny_bridge import WIDTH
 
 SITE = "blocks.1.hook_resid_post"
-
-
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma], ids=["llama", "gemma"])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

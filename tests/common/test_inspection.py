@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,44 +25,25 @@ from reproductions.common.inspection import (
     words_of,
 )
 from reproductions.common.latents import Dictionary
-from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
+from tests.common.axes_sae import AxesSae
+from tests.common.tiny_bridge import WIDTH, WORDS, random_tokens
 
 SITE = "blocks.1.hook_resid_post"
 
 
-class Sae:
-    """Latents are the axes of the space and their opposites; the k strongest are kept."""
-
-    def __init__(self, k=4, limit=math.inf):
-        self.k, self.W_dec, self.W_enc = k, torch.cat([torch.eye(WIDTH), -torch.eye(WIDTH)]), None
-        self.cfg = SimpleNamespace(metadata=SimpleNamespace(outlier_norm=limit, hook_name=SITE))
-
-    def encode(self, x):
-        codes = (x @ self.W_dec.T).relu()
-        return torch.zeros_like(codes).scatter(-1, (top := codes.topk(self.k, -1)).indices, top.values)
-
-    def decode(self, codes):
-        return codes @ self.W_dec
-
-
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture(scope="module")
 def tokens():
-    return torch.randint(1, len(WORDS), (60, 20), generator=torch.Generator().manual_seed(0))
+    return random_tokens(60, 20)
 
 
 @pytest.fixture(scope="module")
 def fired(model, tokens):
-    return read(model, {"a": Dictionary(SITE, Sae())}, tokens)["a"]
+    return read(model, {"a": Dictionary(SITE, AxesSae())}, tokens)["a"]
 
 
 @pytest.fixture(scope="module")
 def seen(model, fired):
-    return inspect(model, Dictionary(SITE, Sae()), [3, 9, 20], fired, m=2, context=5)
+    return inspect(model, Dictionary(SITE, AxesSae()), [3, 9, 20], fired, m=2, context=5)
 
 
 # Reading
@@ -71,7 +51,7 @@ def seen(model, fired):
 
 def test_every_activation_is_there_once_and_no_other(model, tokens, fired):
     codes = (
-        Dictionary(SITE, Sae())
+        Dictionary(SITE, AxesSae())
         .codes(torch.cat([found[SITE] for found in activations(model, [SITE], tokens)]))
         .flatten(0, 1)
     )
@@ -84,7 +64,7 @@ def test_every_activation_is_there_once_and_no_other(model, tokens, fired):
 
 def test_outliers_excite_none(model, tokens):
     limit = torch.cat([found[SITE] for found in activations(model, [SITE], tokens)]).norm(dim=-1).median().item()
-    assert read(model, {"a": Dictionary(SITE, Sae(limit=limit))}, tokens)["a"].rates.sum() == pytest.approx(
+    assert read(model, {"a": Dictionary(SITE, AxesSae(limit=limit))}, tokens)["a"].rates.sum() == pytest.approx(
         2.0, abs=0.02
     )
 
@@ -206,7 +186,7 @@ def test_a_window_ends_in_its_token(tokens):
 
 
 def test_ablated_text_is_that_of_plain_passes(model, seen):
-    dictionary = Dictionary(SITE, Sae())
+    dictionary = Dictionary(SITE, AxesSae())
     for row, latent in enumerate(seen.latents):
         for window, there, without, alone in zip(
             seen.windows[row], seen.there[row], seen.without[row], seen.alone[row], strict=True
@@ -228,7 +208,7 @@ def test_elsewhere_is_the_token_behind_the_context_of_another(model, seen):
     for place, (there, latent) in enumerate(zip(seen.elsewhere.flatten(), [3, 3, 9, 9, 20, 20], strict=True)):
         text = torch.cat([windows[(place + 3) % 6, :-1], windows[place, -1:]])
         x = next(activations(model, [SITE], text[None]))[SITE][0, -1]
-        torch.testing.assert_close(there, Dictionary(SITE, Sae()).codes(x)[latent], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(there, Dictionary(SITE, AxesSae()).codes(x)[latent], atol=1e-4, rtol=1e-4)
 
 
 def test_a_direction_that_is_taken_out_is_taken_out(model, seen):
@@ -237,7 +217,7 @@ def test_a_direction_that_is_taken_out_is_taken_out(model, seen):
         states = {}
 
         def edit(x, hook, states=states, latent=latent, amount=amount):
-            x[:, -1] -= amount * Dictionary(SITE, Sae()).directions[latent] * states["out"]
+            x[:, -1] -= amount * Dictionary(SITE, AxesSae()).directions[latent] * states["out"]
             return x
 
         for states["out"] in (0, 1):
@@ -259,7 +239,7 @@ def test_a_latent_with_fewer_examples_has_nan_for_the_rest(model, fired):
     one = fired.where(
         (fired.latent != 3) | (fired.place == fired.place[(fired.latent == 3) & (fired.place % 19 > 6)][0])
     )
-    found = inspect(model, Dictionary(SITE, Sae()), [3, 9], one, m=2, context=5)
+    found = inspect(model, Dictionary(SITE, AxesSae()), [3, 9], one, m=2, context=5)
     assert found.examples[0, 1] == -1 and found.there[0, 1].isnan() and found.without[0, 1].isnan().all()
     assert (found.kept_alone.isnan() == (found.there.nansum(-1) == 0)).all()
     assert not found.own_less_others(found.lost).isnan().any()

@@ -10,19 +10,14 @@ from torch.nn.functional import cross_entropy
 from reproductions.common.edits import final_states
 from reproductions.common.latents import Dictionary
 from reproductions.common.recovery import Site
-from tests.common.tiny_bridge import WORDS, tiny_gemma, tiny_llama
+from tests.common.tiny_bridge import random_tokens
 
 SITES = ("blocks.1.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.1.hook_attn_out")
 
 
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture(scope="module")
 def tokens():
-    return torch.randint(1, len(WORDS), (9, 12), generator=torch.Generator().manual_seed(0))
+    return random_tokens(9, 12)
 
 
 def site_of(model, tokens, name, limit=math.inf):

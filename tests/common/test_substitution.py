@@ -7,19 +7,14 @@ from torch.nn.functional import cross_entropy, kl_div
 from reproductions.common import substitution
 from reproductions.common.edits import final_states
 from reproductions.common.substitution import Reading, at_distance, divergences, gaussian, unit
-from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
+from tests.common.tiny_bridge import WIDTH, random_tokens
 
 SITES = ("blocks.1.hook_resid_post", "blocks.1.hook_attn_out", "blocks.2.hook_mlp_out")
 
 
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture(scope="module")
 def tokens():
-    return torch.randint(1, len(WORDS), (9, 12), generator=torch.Generator().manual_seed(0))
+    return random_tokens(9, 12)
 
 
 def test_a_point_at_a_distance_is_that_far_away_in_that_direction():

@@ -20,6 +20,11 @@ WORDS = ["<s>", *(f"w{number}" for number in range(50))]
 LAYERS, WIDTH = 3, 16
 
 
+def random_tokens(n: int, length: int, seed: int = 0) -> torch.Tensor:
+    """Texts [n, length] of words drawn at random."""
+    return torch.randint(1, len(WORDS), (n, length), generator=torch.Generator().manual_seed(seed))
+
+
 def tiny_llama(folder: Path) -> TransformerBridge:
     """Three layers of a random Llama."""
     return _bridge(folder, LlamaForCausalLM(LlamaConfig(**_shape())))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +37,8 @@ from reproductions.sae_dark_matter.method import (
     without,
     world,
 )
-from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
+from tests.common.axes_sae import AxesSae
+from tests.common.tiny_bridge import WIDTH, WORDS
 
 SITES = ("blocks.1.hook_resid_post", "blocks.1.hook_attn_out", "blocks.2.hook_mlp_out")
 CLAIMS = {claim.id: claim for claim in load_claims(ROOT / "reproductions/sae_dark_matter/reproduction.yml").claims}
@@ -51,26 +51,6 @@ def drawn(*shape, seed=0):
 def texts(n, length, seed):
     tokens = torch.randint(1, len(WORDS), (n, length), generator=torch.Generator().manual_seed(seed))
     return Texts(tokens, torch.arange(n))
-
-
-class Sae:
-    """Keeps the k strongest of the axes and their opposites, and what is left is missed."""
-
-    def __init__(self, k=4, limit=math.inf):
-        self.k, self.W_dec = k, torch.cat([torch.eye(WIDTH), -torch.eye(WIDTH)])
-        self.cfg = type("Cfg", (), {"metadata": type("Metadata", (), {"outlier_norm": limit})})
-
-    def encode(self, x):
-        codes = (x @ self.W_dec.T).relu()
-        return torch.zeros_like(codes).scatter(-1, (top := codes.topk(self.k, -1)).indices, top.values)
-
-    def decode(self, codes):
-        return codes @ self.W_dec
-
-
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +179,7 @@ def test_what_is_left_of_the_predictable_part_does_not_pass_as_news_from_before(
 
 
 def test_encoding_some_at_a_time_is_the_same(monkeypatch):
-    dictionary, x = Dictionary(SITES[0], Sae()), drawn(50, WIDTH)
+    dictionary, x = Dictionary(SITES[0], AxesSae()), drawn(50, WIDTH)
     monkeypatch.setattr(method, "AT_ONCE", 7)
     torch.testing.assert_close(method.reconstructed(dictionary, x), dictionary.reconstructed(x))
 
@@ -207,7 +187,7 @@ def test_encoding_some_at_a_time_is_the_same(monkeypatch):
 def test_outliers_of_a_site_and_before_it_are_left_out():
     x = {name: drawn(2, 5, WIDTH, seed=seed) for seed, name in enumerate(("blocks.0.hook_resid_post", SITES[0]))}
     limits = [some.norm(dim=-1).median().item() for some in x.values()]
-    before, own = (Dictionary(name, Sae(limit=limit)) for name, limit in zip(x, limits, strict=True))
+    before, own = (Dictionary(name, AxesSae(limit=limit)) for name, limit in zip(x, limits, strict=True))
     kept = (x[before.site].norm(dim=-1) <= limits[0]) & (x[own.site].norm(dim=-1) <= limits[1])
     rows = rows_of(x, torch.tensor([4, 9]), own, [own, before])
     assert torch.equal(rows.x, x[own.site][kept])
@@ -236,7 +216,7 @@ def test_what_is_missing_adds_up():
 
 @pytest.mark.parametrize("site", SITES)
 def test_costs_are_those_of_a_plain_pass(model, site):
-    held, dictionary = texts(8, 12, 1), Dictionary(site, Sae())
+    held, dictionary = texts(8, 12, 1), Dictionary(site, AxesSae())
     (parts,) = study(model, [dictionary], texts(40, 20, 0), held)
     found = intervene(model, held.tokens, dictionary, parts.error)
     clean, changed = (
@@ -252,8 +232,8 @@ def test_costs_are_those_of_a_plain_pass(model, site):
 
 def test_an_autoencoder_that_misses_nothing_costs_nothing_and_outliers_keep_what_they_have(model):
     fitted, held = texts(20, 20, 0), texts(8, 12, 1)
-    (parts,) = study(model, [Dictionary(SITES[0], Sae())], fitted, held)
-    for whole in (Dictionary(SITES[0], Sae(k=WIDTH)), Dictionary(SITES[0], Sae(limit=1e-6))):
+    (parts,) = study(model, [Dictionary(SITES[0], AxesSae())], fitted, held)
+    for whole in (Dictionary(SITES[0], AxesSae(k=WIDTH)), Dictionary(SITES[0], AxesSae(limit=1e-6))):
         assert intervene(model, held.tokens, whole, parts.error).kl["sae"].abs().max() < 1e-6
 
 
@@ -263,8 +243,8 @@ def test_an_autoencoder_that_misses_nothing_costs_nothing_and_outliers_keep_what
 @pytest.fixture(scope="module")
 def sites(model):
     fitted, held = texts(40, 20, 0), texts(8, 12, 1)
-    dictionaries = [Dictionary(site, Sae()) for site in SITES]
-    found = study(model, dictionaries, fitted, held, [Dictionary("blocks.0.hook_resid_post", Sae())])
+    dictionaries = [Dictionary(site, AxesSae()) for site in SITES]
+    found = study(model, dictionaries, fitted, held, [Dictionary("blocks.0.hook_resid_post", AxesSae())])
     pairs = zip(dictionaries, found, strict=True)
     return [Site(parts, intervene(model, held.tokens, one, parts.error)) for one, parts in pairs]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -26,38 +25,19 @@ from reproductions.sae_errors.method import (
     substitutes,
     toy,
 )
-from tests.common.tiny_bridge import WIDTH, WORDS, tiny_gemma, tiny_llama
+from tests.common.axes_sae import AxesSae
+from tests.common.tiny_bridge import WIDTH, WORDS, random_tokens
 
 SITES = ("blocks.1.hook_resid_post", "blocks.1.hook_attn_out", "blocks.2.hook_mlp_out")
 
 
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture(scope="module")
 def tokens():
-    return torch.randint(1, len(WORDS), (9, 12), generator=torch.Generator().manual_seed(0))
+    return random_tokens(9, 12)
 
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
-
-
-class Sae:
-    """Latents are the axes of the space and their opposites; the k strongest are kept, and what is left is missed."""
-
-    def __init__(self, k=4, limit=math.inf):
-        self.k, self.W_dec, self.W_enc = k, torch.cat([torch.eye(WIDTH), -torch.eye(WIDTH)]), None
-        self.cfg = type("Cfg", (), {"metadata": type("Metadata", (), {"outlier_norm": limit})})
-
-    def encode(self, x):
-        codes = (x @ self.W_dec.T).relu()
-        return torch.zeros_like(codes).scatter(-1, (top := codes.topk(self.k, -1)).indices, top.values)
-
-    def decode(self, codes):
-        return codes @ self.W_dec
 
 
 # Stand-ins
@@ -94,11 +74,11 @@ def test_shaped_directions_vary_as_activations_do():
 
 def test_the_strongest_latents_are_kept_and_outliers_pass():
     x = noise(2, 5, WIDTH).float()
-    everything = Dictionary(SITES[0], Sae(k=WIDTH))
+    everything = Dictionary(SITES[0], AxesSae(k=WIDTH))
     torch.testing.assert_close(strongest(everything, x, WIDTH), x)
     by_hand = torch.where(x.abs() == x.abs().max(-1, keepdim=True).values, x, 0.0)
     torch.testing.assert_close(strongest(everything, x, 1), by_hand)
-    torch.testing.assert_close(strongest(Dictionary(SITES[0], Sae(limit=0.1)), x, 1), x)
+    torch.testing.assert_close(strongest(Dictionary(SITES[0], AxesSae(limit=0.1)), x, 1), x)
 
 
 # Sites
@@ -106,7 +86,7 @@ def test_the_strongest_latents_are_kept_and_outliers_pass():
 
 @pytest.fixture(scope="module")
 def sites(model, tokens) -> list[Site]:
-    return [measure(model, tokens, Dictionary(site, Sae()), 2, (1, 4), (0.9, 0.5)) for site in SITES]
+    return [measure(model, tokens, Dictionary(site, AxesSae()), 2, (1, 4), (0.9, 0.5)) for site in SITES]
 
 
 def test_a_site_has_every_effect_of_every_text(sites):
@@ -119,7 +99,7 @@ def test_a_site_has_every_effect_of_every_text(sites):
 
 
 def test_an_autoencoder_that_misses_nothing_does_nothing(model, tokens):
-    found = measure(model, tokens, Dictionary(SITES[0], Sae(k=WIDTH)), 1, (1, WIDTH), (0.9, 0.5))
+    found = measure(model, tokens, Dictionary(SITES[0], AxesSae(k=WIDTH)), 1, (1, WIDTH), (0.9, 0.5))
     assert found.missed < 1e-6
     for name in ("sae", "norm", "random", "shaped", "random again"):
         torch.testing.assert_close(found.kl[name], torch.zeros(9), atol=1e-5, rtol=0)
@@ -128,13 +108,13 @@ def test_an_autoencoder_that_misses_nothing_does_nothing(model, tokens):
 def test_outliers_keep_what_they_have(model, tokens):
     reading = Reading(model, tokens, SITES[0])
     limit = reading.x.norm(dim=-1).median().item()
-    found = measure(model, tokens, Dictionary(SITES[0], Sae(limit=limit)), 1, (1, 4), (0.9, 0.5))
-    whole = measure(model, tokens, Dictionary(SITES[0], Sae()), 1, (1, 4), (0.9, 0.5))
+    found = measure(model, tokens, Dictionary(SITES[0], AxesSae(limit=limit)), 1, (1, 4), (0.9, 0.5))
+    whole = measure(model, tokens, Dictionary(SITES[0], AxesSae()), 1, (1, 4), (0.9, 0.5))
     assert found.kl["zero"].mean() < whole.kl["zero"].mean()
 
 
 def test_random_draws_are_averaged(model, tokens):
-    one, two = (measure(model, tokens, Dictionary(SITES[0], Sae()), n, (1, 4), (0.9, 0.5)) for n in (1, 2))
+    one, two = (measure(model, tokens, Dictionary(SITES[0], AxesSae()), n, (1, 4), (0.9, 0.5)) for n in (1, 2))
     torch.testing.assert_close(one.kl["sae"], two.kl["sae"])
     assert not torch.allclose(one.kl["random"], two.kl["random"])
 
@@ -157,6 +137,9 @@ def test_metrics_are_means_over_sites_of_a_kind(sites):
     few += (sites[2].at_k[0, 2] / sites[2].at_k[0, 1]).log2()
     assert found["few_latents_noise"].value == pytest.approx(few.mean().item() / 3, rel=1e-3, abs=1e-5)
     assert found["missed"].value == pytest.approx(sum(site.missed for site in sites) / 3, rel=1e-5)
+    for site in sites:
+        cosines = [found[f"{name}_cosine_{site.kind}"].value for name in ("few", "all")]
+        assert cosines == pytest.approx(list(site.angles), rel=1e-5)
 
 
 def test_the_explorer_and_the_figure_can_be_drawn(sites):
@@ -188,9 +171,9 @@ def test_sparser_sites_have_numbers_of_their_own(sites):
 
 
 def test_loss_of_few_latents_is_beside_that_of_a_random_point_of_their_angle(model, tokens):
-    found = measure(model, tokens, Dictionary(SITES[0], Sae()), 1, (4,), (0.5,))
+    found = measure(model, tokens, Dictionary(SITES[0], AxesSae()), 1, (4,), (0.5,))
     reading = Reading(model, tokens, SITES[0])
-    x, x_hat = reading.x, Dictionary(SITES[0], Sae()).reconstructed(reading.x)
+    x, x_hat = reading.x, Dictionary(SITES[0], AxesSae()).reconstructed(reading.x)
     near = at_cosine(x, gaussian(x, 0), (unit(x) * unit(x_hat)).sum(-1), x_hat.norm(dim=-1))
     effects = reading.effects({"few": x_hat, "near": near})
     torch.testing.assert_close(found.few_loss, effects["few"].loss - effects["near"].loss, atol=1e-5, rtol=1e-4)

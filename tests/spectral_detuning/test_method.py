@@ -46,7 +46,7 @@ from reproductions.spectral_detuning.method import (
     train,
     weights,
 )
-from tests.common.tiny_bridge import LAYERS, WORDS, tiny_gemma, tiny_llama
+from tests.common.tiny_bridge import LAYERS, WORDS, tiny_llama
 
 KINDS = ("q_proj", "o_proj", "up_proj", "down_proj")
 DECLARED = load_claims(Path(spectral_detuning.__file__).with_name("reproduction.yml"))
@@ -189,11 +189,6 @@ def test_one_a_for_all_leaves_the_base_undetermined():
 
 
 # Adapters and predictions
-
-
-@pytest.fixture(scope="module", params=[tiny_llama, tiny_gemma])
-def model(request, tmp_path_factory):
-    return request.param(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
