@@ -8,7 +8,8 @@ On a model of your own, with several times more tokens of text than it has dimen
 """
 
 from reproductions.common.excerpts import in_turns
+from reproductions.common.held_out import held_out
 from reproductions.common.regression import LinearMap
 from reproductions.layer_linearity.method import Blocks, Rows, first_tokens, fit, measure, table
 
-__all__ = ["Blocks", "LinearMap", "Rows", "first_tokens", "fit", "in_turns", "measure", "table"]
+__all__ = ["Blocks", "LinearMap", "Rows", "first_tokens", "fit", "held_out", "in_turns", "measure", "table"]

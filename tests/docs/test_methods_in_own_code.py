@@ -1,6 +1,6 @@
 """The examples for people who import a method: as written, from a wheel of the project, on tiny models."""
 
-import inspect
+import importlib
 import re
 import subprocess
 import sys
@@ -10,30 +10,13 @@ from pathlib import Path
 
 import pytest
 
-import reproductions.circular_features
-import reproductions.dictionary_features
-import reproductions.feature_absorption
-import reproductions.feature_flow
-import reproductions.head_mapping
-import reproductions.induction_clamping
-import reproductions.layer_linearity
-import reproductions.neurons_to_neutrons
-import reproductions.output_centric
-import reproductions.sae_dark_matter
-import reproductions.sae_errors
-import reproductions.spectral_detuning
 from picks.environment import ROOT
+from picks.run.reproductions import names
+from picks.site.own_code import own_code
 
-PAGE = (ROOT / "site" / "pages" / "methods.md").read_text(encoding="utf8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-PACKAGES = (
-    *(reproductions.head_mapping, reproductions.feature_flow, reproductions.output_centric),
-    *(reproductions.layer_linearity, reproductions.circular_features, reproductions.sae_errors),
-    *(reproductions.sae_dark_matter, reproductions.feature_absorption, reproductions.dictionary_features),
-    reproductions.induction_clamping,
-    reproductions.neurons_to_neutrons,
-    reproductions.spectral_detuning,
-)
+NAMES = names(ROOT)
+EXAMPLES = {name: own_code(ROOT / "reproductions" / name) for name in NAMES}
+THE_LINES = "# the lines\n"  # what stands before this in tests/<name>/own_code.txt is given, what follows must be true
 
 # A tiny GPT-2 whose tokenizer knows each capital as one word, and words to spell, instead of the real one.
 MODEL = """
@@ -54,50 +37,9 @@ torch.manual_seed(0)
 config = GPT2Config(n_embd=24, n_layer=2, n_head=4, n_positions=128, vocab_size=len(names), attn_implementation="eager")
 tiny = TransformerBridge.boot_transformers("gpt2", hf_model=GPT2LMHeadModel(config).eval(), tokenizer=tokenizer)
 TransformerBridge.boot_transformers = lambda name: tiny
-W_dec_before, W_dec_after, directions_of_mine = torch.randn(9, 24), torch.randn(7, 24), torch.randn(3, 24)
 sae, other_sae = (StandardSAE(StandardSAEConfig(d_in=24, d_sae=48)) for _ in range(2))
-sae = StandardSAE(StandardSAEConfig(d_in=24, d_sae=48))
-versions = tiny.W_O[0].flatten(0, 1) + torch.randn(5, 24, 4) @ torch.randn(5, 4, 24) / 40
+model = tiny
 """
-CHECKS = (
-    """
-assert scores.shape == (1, 2, 4) and (scores >= 0).all() and (scores <= 1).all()
-assert len(pairs) > 20
-""",
-    """
-assert matches.source.shape == (7,) and (matches.best <= 1.0001).all()
-""",
-    """
-assert len(words) == 20 and ends.bottom.shape == (3, 20)
-""",
-    """
-assert linearity.shape == (2,) and (linearity <= 1).all()
-""",
-    """
-assert found.points.shape == (2, 5, 2)
-""",
-    """
-assert doublings.shape == (12,)
-""",
-    """
-assert shares[0].shape == shares[1].shape == costs.kl["sae"].shape == (len(scored.tokens),)
-""",
-    """
-assert found.letters == "abcdefghij" and rates.shape == (10,)
-""",
-    """
-assert agreement.mcs.shape == words.purity.shape == (48,) and seen.there.shape == (2, 2)
-""",
-    """
-assert updates.shape == (3,) and (updates <= 200).all()
-""",
-    """
-assert e.shape[0] == 139 and share(e) > fourier(e) / 10 > 0
-""",
-    """
-assert recovered.weights.shape == (24, 24) and recovered.objective[-1] < recovered.objective[0]
-""",
-)
 
 
 @pytest.fixture(scope="session")
@@ -121,20 +63,27 @@ def test_the_wheel_holds_methods_with_their_data_and_no_results(installed: Path)
 
 
 def test_the_documented_lines_run_where_only_the_wheel_is(installed: Path, tmp_path: Path) -> None:
-    examples = [text.replace("(model, directions,", "(model, directions_of_mine,") for text in EXAMPLES]
-    parts = zip(examples, CHECKS, strict=True)
-    program = MODEL + "".join(example + check for example, check in parts)
+    program = MODEL + "".join(map(_checked, NAMES))
     command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(installed)!r})\n{program}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__.rpartition(".")[2])
-def test_a_package_shows_the_same_lines_and_exports_what_they_use(package) -> None:
-    lines = textwrap.dedent(re.search(r"\n\n((?:    .*\n)+)", inspect.getdoc(package) + "\n")[1]).splitlines()
-    examples = "\n".join(EXAMPLES)
-    for line in lines:
-        assert line.partition("  #")[0] in examples
-    assert all(hasattr(package, name) for name in package.__all__)
-    used = re.search(rf"from {package.__name__} import (.*)", examples)[1].split(", ")
-    assert set(used) <= set(package.__all__)
+def _checked(name: str) -> str:
+    """A package's example in a function of its own, so that it takes nothing from another's."""
+    example = EXAMPLES[name]
+    assert example is not None
+    given, _, true = (ROOT / "tests" / name / "own_code.txt").read_text(encoding="utf8").partition(THE_LINES)
+    assert "assert" in true
+    body = textwrap.indent(f"{given}\n{example.program}\n{true}", "    ")
+    return f"def {name}():\n{body}\n\n{name}()\n\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_package_exports_what_its_lines_use_and_nothing_that_is_not_there(name: str) -> None:
+    example, package = EXAMPLES[name], importlib.import_module(f"reproductions.{name}")
+    assert example is not None
+    assert example.title and example.about.endswith(":")
+    assert all(hasattr(package, each) for each in package.__all__)
+    used = re.search(rf"from reproductions.{name} import (.+)", example.imports)
+    assert used and set(used[1].split(", ")) <= set(package.__all__)

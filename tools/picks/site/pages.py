@@ -16,6 +16,7 @@ from picks.site.explorers import STYLES, explorers_of
 from picks.site.markup import front_matter
 from picks.site.matrix import sheets
 from picks.site.metadata import citation_tags, structured_data
+from picks.site.own_code import own_code
 from picks.site.panel import executed_page, panel
 from picks.site.studio import Studio
 from reproductions.common.verdicts import VERDICTS
@@ -101,7 +102,7 @@ def _citations(pick: Pick) -> dict[str, str]:
 def written(studio: Studio) -> Iterator[File]:
     """The pages that people wrote, with the picks that they ask for."""
     for source in sorted((studio.root / "site" / "pages").glob("*.md")):
-        yield studio.page(source.name, source.name, meta={"hide": ["navigation"]})
+        yield studio.page(source.name, source.name, meta={"hide": ["navigation"]}, own_code=own_code)
 
 
 def rules(studio: Studio) -> Iterator[File]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from picks.site import notebooks
@@ -14,10 +10,10 @@ from picks.site.claims import Claim, blocks, claims_of
 from picks.site.collection import Pick
 from picks.site.explorers import explorers_of
 from picks.site.formats import duration, memory
+from picks.site.own_code import own_code
 from picks.site.results import Figure, Reproduced, Run
 from picks.site.settings import Settings
 
-EXAMPLE = re.compile(r"\n\n((?:    .*\n)+)")
 FOLDER = "daily-picks"
 
 
@@ -38,7 +34,7 @@ def panel(pick: Pick, settings: Settings) -> Mapping[str, Any]:
         "explorers": explorers_of(reproduced),
         "clone": _clone(settings),
         "cost": _cost(reproduced),
-        "own_model": own_model(reproduced.notebook.parent),
+        "own_code": own_code(reproduced.notebook.parent),
         "executed": [(run, executed_page(run)) for run in reproduced.best_by_model if run.executed],
     }
 
@@ -86,11 +82,3 @@ def _cost(reproduced: Reproduced) -> str:
         "The first start makes an environment of 2 GB and fetches a model; from then on no network is needed. "
         "--profile full runs what the figures here show."
     )
-
-
-def own_model(folder: Path) -> str:
-    """The lines of use that the package itself shows."""
-    module = folder / "__init__.py"
-    documented = ast.get_docstring(ast.parse(module.read_text(encoding="utf8"))) if module.exists() else None
-    found = EXAMPLE.search(f"{documented or ''}\n")
-    return textwrap.dedent(found[1]).strip() if found else ""
