@@ -13,6 +13,7 @@ Shapes: N texts of T positions, d = d_model, n latents.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, fields
@@ -70,12 +71,9 @@ def opened(model: str, site: str, name: str = "") -> Dictionary:
     """The autoencoder of a site; or `seed1`, a sibling such as `k8`, or a release/id in its place."""
     if "/" in name:
         return named_dictionary(model, name)
-    seed = name.removeprefix("seed")
-    return (
-        named_dictionary(model, site, int(seed))
-        if seed != name
-        else named_dictionary(model, f"{site}.{name}".rstrip("."))
-    )
+    if seed := re.fullmatch(r"seed(\d+)", name):
+        return named_dictionary(model, site, int(seed[1]))
+    return named_dictionary(model, f"{site}.{name}" if name else site)
 
 
 def family(model: str, site: str, others: Mapping[str, str]) -> dict[str, Dictionary]:

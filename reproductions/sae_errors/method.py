@@ -30,6 +30,7 @@ from reproductions.common.held_out import Excerpt
 from reproductions.common.latents import Dictionary
 from reproductions.common.metrics import Metric, mean_of, plain
 from reproductions.common.model import Model
+from reproductions.common.sites import kind_of
 from reproductions.common.substitution import Effect, Reading, at_distance, gaussian, unit
 from reproductions.common.text import sequences
 
@@ -128,13 +129,12 @@ class Site:
     @property
     def kind(self) -> str:
         """resid, attn or mlp; or that its autoencoder is sparser than others."""
-        return SPARSER if self.variant else self.name.rpartition("hook_")[2].partition("_")[0]
+        return SPARSER if self.variant else kind_of(self.name)
 
     @property
     def label(self) -> str:
         """`15 resid` for blocks.15.hook_resid_post."""
-        part = self.name.rpartition("hook_")[2].partition("_")[0]
-        return " ".join(filter(None, (str(layer_of(self.name)), part, self.variant)))
+        return " ".join(filter(None, (str(layer_of(self.name)), kind_of(self.name), self.variant)))
 
     def excess(self, name: str, over: str = "random") -> Tensor:
         """How many times KL doubles from one substitute to the other: log2 of the ratio of each text's means [N]."""
