@@ -140,7 +140,7 @@ def choose_model(schema: Schema, name: str | None, subject: str, *, brings_autoe
         raise UserError(
             f"{subject} needs autoencoders, and none of {name[:80]} come with this project\n"
             f"models: {', '.join(offered)}; to others give autoencoders of yours with --sae {OWN}FILE, "
-            "or released ones with -p sites=RELEASE/ID"
+            "or released ones, as RELEASE/ID, with the -p that names autoencoders"
         )
     return name
 
