@@ -410,9 +410,12 @@ ASKED = {"none", "both", "match"}  # clamps under which classes and labels are v
 
 
 def planned(clamps: list[str], steps: int, short: int, classes: list[int], labels: list[int]) -> dict[str, Run]:
-    """Trainings by name: one a clamp, and more with other numbers of classes or labels, for twice the steps."""
-    runs = {clamp: Run(clamp, short if clamp in SHORT else steps) for clamp in clamps}
-    for clamp in sorted(ASKED & set(clamps)):
+    """Trainings by name: one a clamp, and more with other numbers of classes or labels, for twice the steps.
+
+    One with nothing held, which all others are compared with, is always among them.
+    """
+    runs = {clamp: Run(clamp, short if clamp in SHORT else steps) for clamp in dict.fromkeys(["none", *clamps])}
+    for clamp in sorted(ASKED & set(runs)):
         more = 2 * runs[clamp].steps
         runs |= {f"{clamp}_{n}_classes": Run(clamp, more, classes=n) for n in classes}
         runs |= {f"{clamp}_{n}_labels": Run(clamp, more, labels=n) for n in labels}
@@ -432,9 +435,11 @@ def slower(runs: Runs, clamp: str, what: str) -> Tensor:
     return sooner(runs, clamp, than=f"{clamp}_{most}_{what}")
 
 
-def plateau(run: Trained) -> Tensor:
-    """log2 of how many times as long the loss takes from 1.3 to 0.9 ln 2 as from there to 0.5 ln 2, [R]."""
-    high, middle, low = (run.reached(share * log(2)) for share in (1.3, 0.9, 0.5))
+def plateau(runs: Runs, name: str) -> Tensor:
+    """log2 of how many times as long a run's loss takes from 1.3 to 0.9 ln 2 as from there to 0.5 ln 2, [R]; or NaN."""
+    if name not in runs:
+        return torch.full_like(runs["none"].reached(), nan)
+    high, middle, low = (runs[name].reached(share * log(2)) for share in (1.3, 0.9, 0.5))
     return ((middle - high) / (low - middle)).log2()
 
 
@@ -443,8 +448,8 @@ def compared(runs: Runs) -> dict[str, Tensor]:
     alone = torch.maximum(sooner(runs, "layer1"), sooner(runs, "copy"))
     return {
         **{f"sooner_{name}": sooner(runs, name) for name in CLAMPS if name not in ("none", "all")},
-        "plateau": plateau(runs["none"]),
-        "plateau_match": plateau(runs["match"]),
+        "plateau": plateau(runs, "none"),
+        "plateau_match": plateau(runs, "match"),
         "combined": sooner(runs, "both") - alone,
         "combined_back": sooner(runs, "copy_back") - alone,
         "slower_redrawn": sooner(runs, "none", than="none_redrawn"),

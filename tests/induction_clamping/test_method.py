@@ -329,6 +329,17 @@ def test_sweeps_compare_like_with_like(runs):
     assert sooner(runs, "match", than="none").mean() > 2
 
 
+@pytest.mark.parametrize("clamps", [["copy"], ["none"], ["bypass", "layer1"], []])
+def test_any_clamps_may_be_left_out_and_what_is_then_unknown_is_not_counted(runs, clamps):
+    plan = planned(clamps, 1000, 300, [], [])
+    assert next(iter(plan)) == "none" and set(plan) == {"none", *clamps}
+    found = {metric.name: metric for metric in metrics({name: runs[name] for name in plan}, found_heads())}
+    assert found["plateau"].n == 3 and found["plateau_match"].n == 0
+    assert all(
+        found[f"sooner_{name}"].n == (3 if name in clamps else 0) for name in ("copy", "layer1", "bypass", "match")
+    )
+
+
 def test_what_heads_do_is_put_in_order_and_bounded():
     stack = fit("all", Run("all", 30), SEEDS)[0]
     found = method.heads(stack)
