@@ -159,6 +159,13 @@ class Stack(nn.Module):
             h = block(h, seen.of(place))
         return h
 
+    def streams(self, h: Tensor) -> list[Tensor]:
+        """What each block reads, and what the last one leaves, from what the first block reads."""
+        found = [h]
+        for block in self.blocks:
+            found.append(block(found[-1], Taps({})))
+        return found
+
     def read(self, h: Tensor) -> Tensor:
         """Logits of the last block's stream."""
         logits: Tensor = self.unembed(self.norm(h))
@@ -175,3 +182,21 @@ class Stack(nn.Module):
 def _keep(found: dict[str, tuple[Tensor, Tensor]], site: str, value: Tensor, read: Tensor) -> Tensor:
     found[site] = value, read
     return value
+
+
+def putting(given: Tensor, where: Tensor) -> Tap:
+    """A tap that puts given states (or one for all) where a mask [batch, position] says so."""
+    return lambda value, _: torch.where(where[..., None], given, value)
+
+
+def adding(change: Tensor) -> Tap:
+    """A tap that adds something to what passes."""
+    return lambda value, _: value + change
+
+
+def rank_one(along: Tensor, delta: Tensor) -> Tap:
+    """A tap that changes the matrix W of a site into W + delta along^T, another one for each text of the batch.
+
+    along: [batch, what is read]; delta: [batch, what is written].
+    """
+    return lambda value, read: value + (read * along[:, None]).sum(-1, keepdim=True) * delta[:, None]

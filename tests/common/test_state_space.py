@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from reproductions.common.state_space import MambaBlock, Shape, Stack, Taps, TransformerBlock, selective_scan
+from reproductions.common.state_space import (
+    MambaBlock,
+    Shape,
+    Stack,
+    Taps,
+    TransformerBlock,
+    putting,
+    rank_one,
+    selective_scan,
+)
 
 SHAPE = Shape(vocabulary=11, d=16, blocks=3, hidden=24, state=4)
 KINDS = pytest.mark.parametrize("kind", [MambaBlock, TransformerBlock])
@@ -51,7 +60,7 @@ def test_the_path_is_convolution_selection_and_recurrence_channel_by_channel():
             for n in range(4):
                 rate = -math.exp(block.log_decay[channel, n].item())
                 added = step[channel] * chosen[1 + n] * c[channel]
-                states[channel, n] = math.exp(step[channel] * rate) * states[channel, n] + added
+                states[channel, n] = math.exp(step[channel].item() * rate) * states[channel, n] + added
         torch.testing.assert_close(found[0, t], states @ chosen[5:] + block.skip * c)
 
 
@@ -108,3 +117,32 @@ def test_gradients_pass_the_scan():
         torch.rand(*shape, dtype=torch.double, requires_grad=True) for shape in ((1, 4, 2, 3), (1, 4, 2, 3), (1, 4, 3))
     )
     assert torch.autograd.gradcheck(selective_scan, (decay, drive, read))
+
+
+@KINDS
+def test_streams_are_what_blocks_read_and_leave(kind, tokens):
+    net = model(kind)
+    found = net.streams(net.start(tokens))
+    torch.testing.assert_close(net.read(found[-1]), net(tokens))
+    torch.testing.assert_close(found[2], net.seen(tokens, ["1.resid"])["1.resid"][0])
+
+
+@KINDS
+def test_a_rank_one_tap_is_the_changed_matrix(kind, tokens):
+    net, changed = model(kind), model(kind)
+    for site in kind.WRITES:
+        matrix = getattr(changed.blocks[1], site).weight
+        along, delta = torch.randn(matrix.shape[1]), torch.randn(matrix.shape[0])
+        found = net(tokens, {f"1.{site}": rank_one(along.expand(5, -1), delta.expand(5, -1))})
+        with torch.no_grad():
+            matrix.add_(torch.outer(delta, along))
+        torch.testing.assert_close(found, changed(tokens), atol=1e-4, rtol=1e-4)
+        changed = model(kind)
+
+
+def test_states_are_put_where_the_mask_says(tokens):
+    net, other = model(MambaBlock), tokens.flip(1)
+    everywhere = torch.ones_like(tokens, dtype=torch.bool)
+    given = net.seen(other, ["0.resid"])["0.resid"][0]
+    torch.testing.assert_close(net(tokens, {"0.resid": putting(given, everywhere)}), net(other))
+    torch.testing.assert_close(net(tokens, {"0.resid": putting(given, ~everywhere)}), net(tokens))
