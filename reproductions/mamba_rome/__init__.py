@@ -1,0 +1,15 @@
+"""Where a Mamba keeps its facts, and rank-one edits of them, beside a transformer (Sen Sharma and others, COLM 2024)
+
+On invented facts and a network that is taught them here, each of a size of your own:
+
+    world = World.of(seed=0, subjects=60, relations=3, kinds=10)
+    model, recall = taught("mamba", world, seed=0, d=48, blocks=6, steps=150)  # or "transformer"
+    asked = questions(world, model, n=16, seed=0)
+    back = traced(model, asked, "resid", asked.clean, model.start(asked.corrupted))  # [blocks, tokens + 1]
+    marks = edited(world, model, asked.facts, "2.out", seed=0)["rome"]  # P(wanted) - P(unwanted), by exam
+"""
+
+from reproductions.mamba_rome.method import cut, edited, questions, study, traced
+from reproductions.mamba_rome.world import World, taught
+
+__all__ = ["World", "cut", "edited", "questions", "study", "taught", "traced"]
