@@ -18,7 +18,7 @@ Shapes: n facts, T positions, B blocks, c contexts. Positions stand for roles (`
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -37,10 +37,16 @@ from reproductions.mamba_rome.world import FIRST, LAST, ROLES, WAYS, World, answ
 SITES = {"mamba": ("resid", "out", "ssm", "gate"), "transformer": ("resid", "out", "attn")}
 NAME, END = len(ROLES) + LAST, len(ROLES) - 1  # where the subject's last name and the last token stand in maps
 TITLES = {"resid": "state", "out": "W_o", "ssm": "state-space path", "gate": "gate", "attn": "attention"}
-CONTEXTS, STEPS, RATE, CLAMP, RIDGE = 3, 20, 0.3, 3.0, 1e-3  # of edits; RIDGE is a share of C's mean diagonal
+CONTEXTS, STEPS, RATE, CLAMP, RIDGE = 2, 20, 0.3, 3.0, 1e-3  # of edits; RIDGE is a share of C's mean diagonal
 READ = 400  # prompts whose reads C is the second moment of
 NEARBY = 4  # neighbours, and namesakes, that each edit is examined on
-EXAMS = ("rewrite", "paraphrase", "neighbour", "namesake")
+EXAMINED = {  # by exam, the edits whose marks are reported
+    "rewrite": ("rome", "other", "plain"),
+    "paraphrase": ("rome", "other", "plain"),
+    "neighbour": ("rome", "none", "plain"),
+    "namesake": ("rome",),
+}
+EXAMS = tuple(EXAMINED)
 NOISE = 3.0  # standard deviations of embeddings, for the other way to corrupt
 
 
@@ -150,10 +156,10 @@ def directions(keys: Tensor, moment: Tensor) -> Tensor:
     return solved / (solved * keys).sum(-1, keepdim=True)
 
 
-def sought(model: Stack, tokens: Tensor, site: str, value: Tensor, new: Tensor) -> tuple[Tensor, float]:
+def sought(model: Stack, tokens: Tensor, site: str, value: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
     """delta [n, written] at the subject's last name with which prompts [n * c, T] are answered by objects `new` [n].
 
-    Also the probability of these with it. Adam on delta in units of |v0| / sqrt(written), v0 = `value` [n, written];
+    Also the logits [n * c, words] with it. Adam on delta in units of |v0| / sqrt(written), v0 = `value` [n, written];
     |delta| stays below CLAMP |v0|.
     """
     block, contexts, width = int(site.partition(".")[0]), len(tokens) // len(new), value.shape[-1]
@@ -169,7 +175,7 @@ def sought(model: Stack, tokens: Tensor, site: str, value: Tensor, new: Tensor) 
         optimiser.step()
         with torch.no_grad():
             step.mul_((CLAMP * sqrt(width) / step.norm(dim=-1, keepdim=True).clamp(min=1e-9)).clamp(max=1))
-    return (step * size).detach(), float(probability(logits.detach(), answers).mean())
+    return (step * size).detach(), logits.detach()
 
 
 @dataclass(frozen=True)
@@ -221,20 +227,24 @@ def new_objects(world: World, facts: Tensor, drawn: Generator) -> Tensor:
 
 
 def edited(world: World, model: Stack, facts: Tensor, site: str, seed: int) -> dict[str, Tensor]:
-    """Marks [exam] of edits at a site, by what was edited, and how probable the values sought made the new objects.
+    """Marks [exam] of edits at a site, by what was edited.
 
-    rome: as above; other: the next fact's key; plain: without C; none: nothing.
+    rome: as above; other: the next fact's key; plain: without C; none: nothing. value: delta is added at the last name
+    itself, nothing is written; its one mark is of the prompts that it was sought for.
     """
     drawn = Generator().manual_seed(seed)
     new = new_objects(world, facts, drawn)
     tested = exams(world, facts, new, drawn)
     tokens = world.prompts(facts.repeat_interleave(CONTEXTS, 0), 0, 2, drawn)
     value, key = (some[:, LAST].unflatten(0, (-1, CONTEXTS)).mean(1) for some in model.seen(tokens, [site])[site])
-    delta, reached = sought(model, tokens, site, value, new)
+    delta, logits = sought(model, tokens, site, value, new)
+    reached = [probability(logits, some.repeat_interleave(CONTEXTS)) for some in (new, world.answers(facts))]
     a = directions(key, second_moment(model, world, site, drawn))
     along = {"rome": a, "other": a.roll(1, 0), "plain": directions(key, torch.eye(key.shape[-1])), "none": 0 * a}
     found = {name: [exam.marks(model, site, some, delta) for exam in tested] for name, some in along.items()}
-    return {name: torch.tensor(marks) for name, marks in (found | {"value": [reached]}).items()}
+    return {
+        name: torch.tensor(marks) for name, marks in (found | {"value": [(reached[0] - reached[1]).mean()]}).items()
+    }
 
 
 # Cuts
@@ -317,10 +327,6 @@ class Study:
         """How much better edits in the first half of the blocks rewrite than those in late blocks."""
         return self.mark("rewrite", what) - float(self.edits[what][self.late, 0].mean())
 
-    def over(self, what: str) -> float:
-        """How much better edits of W_o in the first half carry over to other ways to ask than other edits do."""
-        return self.mark("paraphrase") - self.mark("paraphrase", what)
-
     def cut_early(self, what: str = "subject") -> float:
         """What is lost by cuts from middle blocks on, less what is lost by a cut in the last block alone."""
         lost = self.cuts[what]
@@ -347,41 +353,27 @@ def study(
     return Study(kind, seed, recall, maps(model, asked, SITES[kind], seed), edits, cuts)
 
 
-BOTH: Mapping[str, Callable[[Study], float]] = {  # metrics of either kind of network, a value for each
-    "recall_{}": lambda s: float(s.recall["taught"][-1]),
-    "held_out_{}": lambda s: float(s.recall["held_out"][-1]),
-    "whole_{}": lambda s: float(s.traced["resid"][s.blocks // 2, -1]),
-    "early_{}": lambda s: s.early_site(),
-    "early_{}_stranger": lambda s: s.early_site("resid stranger"),
-    "early_{}_noise": lambda s: s.early_site("resid noise"),
-    "late_{}": lambda s: s.late_site(),
-    "late_{}_stranger": lambda s: s.late_site("resid stranger"),
-    "late_{}_noise": lambda s: s.late_site("resid noise"),
-    "rewrite_{}": lambda s: s.mark("rewrite"),
-    "rewrite_{}_other": lambda s: s.mark("rewrite", "out other"),
-    "rewrite_{}_plain": lambda s: s.mark("rewrite", "out plain"),
-    "value_{}": lambda s: float(s.edits["out value"][: s.blocks // 2].mean()),
-    "paraphrase_{}": lambda s: s.mark("paraphrase"),
-    "paraphrase_{}_other": lambda s: s.mark("paraphrase", "out other"),
-    "paraphrase_{}_plain": lambda s: s.mark("paraphrase", "out plain"),
-    "neighbour_{}": lambda s: s.mark("neighbour"),
-    "neighbour_{}_own": lambda s: -s.mark("rewrite"),
-    "neighbour_{}_plain": lambda s: s.mark("neighbour", "out plain"),
-    "neighbour_{}_none": lambda s: s.mark("neighbour", "out none"),
-    "namesake_{}": lambda s: s.mark("namesake"),
-    "namesake_{}_own": lambda s: -s.mark("rewrite"),
-    "fall_{}": lambda s: s.fall(),
-    "fall_{}_other": lambda s: s.fall("out other"),
-    "cut_{}": lambda s: s.cut_early(),
-    "cut_{}_filler": lambda s: s.cut_early("filler"),
-    "cut_{}_first": lambda s: float(s.cuts["subject"][0]),
-}
-MAMBA: Mapping[str, Callable[[Study], float]] = {  # of Mamba alone
-    "output": lambda s: s.output_first(),
-    "output_stranger": lambda s: s.output_first(" stranger"),
-    "path": lambda s: s.path_last(),
-    "path_stranger": lambda s: s.path_last(" stranger"),
-}
+def numbers(s: Study) -> dict[str, float]:
+    """What is reported of one network, by the name of the metric."""
+    found = {f"{name}_{s.kind}": float(values[-1]) for name, values in s.recall.items()}
+    found[f"whole_{s.kind}"] = float(s.traced["resid"][s.blocks // 2, -1])
+    for put in ("", "_stranger", "_noise"):
+        states = "resid" + put.replace("_", " ")
+        found |= {f"early_{s.kind}{put}": s.early_site(states), f"late_{s.kind}{put}": s.late_site(states)}
+    for exam, edits in EXAMINED.items():
+        found |= {f"{exam}_{s.kind}_{what}".removesuffix("_rome"): s.mark(exam, f"out {what}") for what in edits}
+    found |= {f"{exam}_{s.kind}_own": -s.mark("rewrite") for exam in ("neighbour", "namesake")}
+    found |= {f"fall_{s.kind}": s.fall(), f"fall_{s.kind}_other": s.fall("out other")}
+    found[f"value_{s.kind}"] = float(s.edits["out value"][: s.blocks // 2].mean())
+    found |= {f"cut_{s.kind}": s.cut_early(), f"cut_{s.kind}_filler": s.cut_early("filler")}
+    found[f"cut_{s.kind}_first"] = float(s.cuts["subject"][0])
+    if s.kind == "mamba":
+        found |= {"output": s.output_first(), "output_stranger": s.output_first(" stranger")}
+        found |= {"path": s.path_last(), "path_stranger": s.path_last(" stranger")}
+    if "up rome" in s.edits:
+        others = {"up": "up rome", "gate_up": "gate_up rome", "again": "again rome", "other": "out other"}
+        found |= {f"over_{name}": s.mark("paraphrase") - s.mark("paraphrase", what) for name, what in others.items()}
+    return found
 
 
 def likeness(mamba: Study, transformer: Study, *, turned: bool = False) -> float:
@@ -392,16 +384,11 @@ def likeness(mamba: Study, transformer: Study, *, turned: bool = False) -> float
 
 def metrics(studies: Sequence[Study]) -> list[Metric]:
     """Means over networks, each of which was taught a world of its own."""
-    mamba, transformer = ([some for some in studies if some.kind == kind] for kind in SITES)
-    rows = [(name.format(own[0].kind), of, own) for own in (mamba, transformer) for name, of in BOTH.items()]
-    rows += [(name, of, mamba) for name, of in MAMBA.items()]
-    found = [mean_of(name, [of(some) for some in own]) for name, of, own in rows]
-    for what in ("up", "gate_up", "again", "other"):
-        if "up rome" in mamba[0].edits:
-            edit = "out other" if what == "other" else f"{what} rome"
-            found.append(mean_of(f"over_{what}", [some.over(edit) for some in mamba]))
+    kinds = [[some for some in studies if some.kind == kind] for kind in SITES]
+    rows = [[numbers(some) for some in own] for own in kinds]
+    found = [mean_of(name, [row[name] for row in own]) for own in rows for name in own[0]]
     for name, turned in (("alike", False), ("alike_turned", True)):
-        pairs = zip(mamba, transformer, strict=True)
+        pairs = zip(*kinds, strict=True)
         found.append(mean_of(name, [likeness(*pair, turned=turned) for pair in pairs]))
     return found
 

@@ -20,6 +20,7 @@ from torch.optim import AdamW, Optimizer
 from reproductions.common.state_space import MambaBlock, Shape, Stack, TransformerBlock
 from reproductions.common.training import Recipe, seeded, train
 
+TURNED = 0.5  # of the batches have the names behind the asking words
 FILLERS, NAMESAKES, WAYS, ASKING = 10, 4, 3, 3  # filler words; subjects of a first name; ways to ask, of so many words
 FIRST, LAST = -ASKING - 2, -ASKING - 1  # where the subject's names stand, from the end
 ROLES = ("before the subject", "first name", "last name", "1st word behind", "2nd word behind", "last token")
@@ -57,10 +58,16 @@ class World:
         held[torch.randperm(subjects, generator=drawn)[: subjects // 5]] = True
         return cls(names, objects, held, asking, first_object + relations * kinds)
 
-    def prompts(self, facts: Tensor, way: Tensor | int, fillers: int, drawn: Generator) -> Tensor:
-        """Tokens [n, fillers + 2 + ASKING] that ask for facts [n, 2] (subject, relation), fillers drawn at random."""
+    def prompts(
+        self, facts: Tensor, way: Tensor | int, fillers: int, drawn: Generator, *, turned: bool = False
+    ) -> Tensor:
+        """Tokens [n, fillers + 2 + ASKING] that ask for facts [n, 2] (subject, relation), fillers drawn at random.
+
+        turned: with the names behind the asking words.
+        """
         some = torch.randint(FILLERS, (len(facts), fillers), generator=drawn)
-        return torch.cat([some, self.names[facts[:, 0]], self.asking[way, facts[:, 1]]], 1)
+        parts = self.names[facts[:, 0]], self.asking[way, facts[:, 1]]
+        return torch.cat([some, *(reversed(parts) if turned else parts)], 1)
 
     def answers(self, facts: Tensor) -> Tensor:
         """The object's token of each fact [n]."""
@@ -73,12 +80,16 @@ class World:
 
 
 def lesson(world: World, model: Stack, drawn: Generator) -> Tensor:
-    """The loss on a batch of random facts, asked in a random way behind 0 to 2 fillers: cross-entropy of the object."""
+    """The loss on a batch of random facts, asked in a random way behind 0 to 2 fillers: cross-entropy of the object.
+
+    Every other batch or so has the names last: what is known of a subject must then be there at its last name.
+    """
     facts = world.facts()[torch.randint(world.objects.numel(), (BATCH,), generator=drawn)]
     ways = torch.randint(WAYS, (BATCH,), generator=drawn)
     ways = torch.where(world.held[facts[:, 0]] & (ways == WAYS - 1), ways - 1, ways)
-    fillers = int(torch.randint(3, (), generator=drawn))
-    return cross_entropy(answer_logits(model, world.prompts(facts, ways, fillers, drawn)), world.answers(facts))
+    fillers, turned = torch.randint(3, (), generator=drawn), torch.rand((), generator=drawn) < TURNED
+    tokens = world.prompts(facts, ways, int(fillers), drawn, turned=bool(turned))
+    return cross_entropy(answer_logits(model, tokens), world.answers(facts))
 
 
 def answer_logits(model: Stack, tokens: Tensor) -> Tensor:
