@@ -18,9 +18,9 @@ Shapes: n facts, T positions, B blocks, c contexts. Positions stand for roles (`
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import product
 from math import sqrt
 from typing import Any
 
@@ -40,13 +40,7 @@ TITLES = {"resid": "state", "out": "W_o", "ssm": "state-space path", "gate": "ga
 CONTEXTS, STEPS, RATE, CLAMP, RIDGE = 2, 20, 0.3, 3.0, 1e-3  # of edits; RIDGE is a share of C's mean diagonal
 READ = 400  # prompts whose reads C is the second moment of
 NEARBY = 4  # neighbours, and namesakes, that each edit is examined on
-EXAMINED = {  # by exam, the edits whose marks are reported
-    "rewrite": ("rome", "other", "plain"),
-    "paraphrase": ("rome", "other", "plain"),
-    "neighbour": ("rome", "none", "plain"),
-    "namesake": ("rome",),
-}
-EXAMS = tuple(EXAMINED)
+EXAMS = ("rewrite", "paraphrase", "neighbour", "namesake")
 NOISE = 3.0  # standard deviations of embeddings, for the other way to corrupt
 
 
@@ -72,10 +66,8 @@ def questions(world: World, model: Stack, n: int, seed: int) -> Questions:
     firsts = {int(subject): place for place, subject in reversed(list(enumerate(known[:, 0])))}
     facts = known[sorted(firsts.values())[:n]]
     strangers = torch.stack([two_strangers(world, fact, drawn) for fact in facts])
-    prompts = (
-        world.prompts(torch.stack([who, facts[:, 1]], 1), 0, 1, Generator().manual_seed(seed))
-        for who in (facts[:, 0], *strangers.unbind(1))
-    )
+    about = [torch.stack([who, facts[:, 1]], 1) for who in (facts[:, 0], *strangers.unbind(1))]
+    prompts = (world.prompts(some, 0, 1, Generator().manual_seed(seed)) for some in about)
     return Questions(facts, world.answers(facts), *prompts)
 
 
@@ -98,9 +90,6 @@ def picked(among: Tensor, n: int, drawn: Generator) -> Tensor:
 def probability(logits: Tensor, tokens: Tensor) -> Tensor:
     """Of tokens [...] under logits [..., words]."""
     return logits.softmax(-1).gather(-1, tokens[..., None])[..., 0]
-
-
-# Tracing
 
 
 @torch.no_grad()
@@ -136,9 +125,6 @@ def maps(model: Stack, asked: Questions, sites: Sequence[str], seed: int) -> dic
     found = {site: traced(model, asked, site, asked.clean, other) for site in sites}
     found |= {f"{site} stranger": traced(model, asked, site, asked.stranger, other) for site in sites}
     return found | {"resid noise": traced(model, asked, "resid", asked.clean, noised(model, asked, seed))}
-
-
-# Rank-one edits
 
 
 def second_moment(model: Stack, world: World, site: str, drawn: Generator) -> Tensor:
@@ -190,13 +176,9 @@ class Exam:
     def marks(self, model: Stack, site: str, along: Tensor, delta: Tensor) -> float:
         """The mean over prompts and facts."""
         a, change = (some.repeat_interleave(self.tokens.shape[1], 0) for some in (along, delta))
-        p = (
-            model(self.tokens.flatten(0, 1), {site: rank_one(a, change)})[:, -1]
-            .softmax(-1)
-            .view(*self.wanted.shape, -1)
-        )
-        there, not_there = (p.gather(-1, some[..., None]) for some in (self.wanted, self.unwanted))
-        return float((there - not_there).mean())
+        logits = answer_logits(model, self.tokens.flatten(0, 1), {site: rank_one(a, change)})
+        logits = logits.view(*self.wanted.shape, -1)
+        return float((probability(logits, self.wanted) - probability(logits, self.unwanted)).mean())
 
 
 def exams(world: World, facts: Tensor, new: Tensor, drawn: Generator) -> list[Exam]:
@@ -238,16 +220,12 @@ def edited(world: World, model: Stack, facts: Tensor, site: str, seed: int) -> d
     tokens = world.prompts(facts.repeat_interleave(CONTEXTS, 0), 0, 2, drawn)
     value, key = (some[:, LAST].unflatten(0, (-1, CONTEXTS)).mean(1) for some in model.seen(tokens, [site])[site])
     delta, logits = sought(model, tokens, site, value, new)
-    reached = [probability(logits, some.repeat_interleave(CONTEXTS)) for some in (new, world.answers(facts))]
+    new_p, old_p = (probability(logits, some.repeat_interleave(CONTEXTS)) for some in (new, world.answers(facts)))
     a = directions(key, second_moment(model, world, site, drawn))
     along = {"rome": a, "other": a.roll(1, 0), "plain": directions(key, torch.eye(key.shape[-1])), "none": 0 * a}
     found = {name: [exam.marks(model, site, some, delta) for exam in tested] for name, some in along.items()}
-    return {
-        name: torch.tensor(marks) for name, marks in (found | {"value": [(reached[0] - reached[1]).mean()]}).items()
-    }
-
-
-# Cuts
+    found["value"] = [float((new_p - old_p).mean())]
+    return {name: torch.tensor(marks) for name, marks in found.items()}
 
 
 @torch.no_grad()
@@ -256,31 +234,23 @@ def cut(model: Stack, asked: Questions, positions: Sequence[int], kind: str) -> 
     high = probability(answer_logits(model, asked.clean), asked.answers)
     where, blocks = torch.zeros_like(asked.clean, dtype=torch.bool), range(len(model.blocks))
     where[:, list(positions)] = True
-    taps: list[dict[str, Tap]] = [{f"{block}.scores": partial(unheard, where)} for block in blocks]
+    unheard = where[:, None, None] & ~torch.eye(where.shape[1], dtype=torch.bool)
+    taps: list[dict[str, Tap]] = [{f"{b}.scores": lambda s, _: s.masked_fill(unheard, -torch.inf)} for b in blocks]
     if kind == "mamba":
         seen = model.seen(asked.clean, [f"{block}.up" for block in blocks])
         taps = [{site: putting(some.mean((0, 1)), where)} for site, (some, _) in seen.items()]
     cuts = [dict(ChainMap(*taps[block:])) for block in blocks]
-    left = torch.stack([probability(model(asked.clean, some)[:, -1], asked.answers) for some in cuts])
+    left = torch.stack([probability(answer_logits(model, asked.clean, some), asked.answers) for some in cuts])
     return 1 - left.sum(1) / high.sum()
-
-
-def unheard(where: Tensor, scores: Tensor, _: Tensor) -> Tensor:
-    """Attention scores [n, head, to, from] by which none but itself attends to a token of `where` [n, T]."""
-    itself = torch.eye(where.shape[1], dtype=torch.bool)
-    return scores.masked_fill(where[:, None, None] & ~itself, -torch.inf)
-
-
-# What is found of a network, and of all
 
 
 @dataclass(frozen=True)
 class Study:
     """What was found of one network.
 
-    recall: by what was asked, in the course of the training [.]. traced: maps [B, T + 1] by what was put where.
-    edits: marks [B - 1, exam] by matrix and what was edited; what the last block writes at a subject's name, nothing
-    brings to the last token. cuts: what is lost [B], by what was cut.
+    recall: by what was asked, as the training went on. traced: maps [B, T + 1] by what was put where. edits: marks
+    [B - 1, exam] by what was edited how; what the last block writes at a name, nothing brings to the last token.
+    cuts: what is lost [B].
     """
 
     kind: str
@@ -323,10 +293,6 @@ class Study:
         """An exam's mean over edits in the first half of the blocks."""
         return float(self.edits[what][: self.blocks // 2, EXAMS.index(exam)].mean())
 
-    def fall(self, what: str = "out rome") -> float:
-        """How much better edits in the first half of the blocks rewrite than those in late blocks."""
-        return self.mark("rewrite", what) - float(self.edits[what][self.late, 0].mean())
-
     def cut_early(self, what: str = "subject") -> float:
         """What is lost by cuts from middle blocks on, less what is lost by a cut in the last block alone."""
         lost = self.cuts[what]
@@ -360,10 +326,12 @@ def numbers(s: Study) -> dict[str, float]:
     for put in ("", "_stranger", "_noise"):
         states = "resid" + put.replace("_", " ")
         found |= {f"early_{s.kind}{put}": s.early_site(states), f"late_{s.kind}{put}": s.late_site(states)}
-    for exam, edits in EXAMINED.items():
-        found |= {f"{exam}_{s.kind}_{what}".removesuffix("_rome"): s.mark(exam, f"out {what}") for what in edits}
+    for exam, what in product(EXAMS, ("rome", "other", "plain", "none")):
+        found[f"{exam}_{s.kind}_{what}".removesuffix("_rome")] = s.mark(exam, f"out {what}")
     found |= {f"{exam}_{s.kind}_own": -s.mark("rewrite") for exam in ("neighbour", "namesake")}
-    found |= {f"fall_{s.kind}": s.fall(), f"fall_{s.kind}_other": s.fall("out other")}
+    for what in ("rome", "other"):
+        late = float(s.edits[f"out {what}"][s.late, 0].mean())
+        found[f"fall_{s.kind}_{what}".removesuffix("_rome")] = s.mark("rewrite", f"out {what}") - late
     found[f"value_{s.kind}"] = float(s.edits["out value"][: s.blocks // 2].mean())
     found |= {f"cut_{s.kind}": s.cut_early(), f"cut_{s.kind}_filler": s.cut_early("filler")}
     found[f"cut_{s.kind}_first"] = float(s.cuts["subject"][0])
@@ -393,14 +361,10 @@ def metrics(studies: Sequence[Study]) -> list[Metric]:
     return found
 
 
-def mean_of_kind(studies: Sequence[Study], kind: str, of: Callable[[Study], Tensor]) -> Tensor:
-    """The mean over a kind's networks."""
-    return torch.stack([of(some) for some in studies if some.kind == kind]).mean(0)
-
-
-def mean_map(studies: Sequence[Study], kind: str, what: str) -> Tensor:
-    """What came back, tokens down and blocks across [T, B]."""
-    return mean_of_kind(studies, kind, lambda some: some.traced[what][:, :-1]).T
+def mean_over(studies: Sequence[Study], kind: str, found: str, what: str) -> Tensor:
+    """The mean over a kind's networks of a map, of marks or of what a cut costs; maps with tokens down [T, B]."""
+    mean = torch.stack([getattr(some, found)[what] for some in studies if some.kind == kind]).mean(0)
+    return mean[:, :-1].T if found == "traced" else mean
 
 
 def draw_traces(studies: Sequence[Study]) -> plt.Figure:
@@ -408,7 +372,9 @@ def draw_traces(studies: Sequence[Study]) -> plt.Figure:
     figure, panels = plt.subplots(2, 4, figsize=(11, 5), sharey=True, layout="constrained")
     for row, (kind, sites) in zip(panels, SITES.items(), strict=True):
         for panel, site in zip(row, sites, strict=False):
-            image = panel.imshow(mean_map(studies, kind, site), vmin=0, vmax=1, cmap="Purples", aspect="auto")
+            image = panel.imshow(
+                mean_over(studies, kind, "traced", site), vmin=0, vmax=1, cmap="Purples", aspect="auto"
+            )
             panel.set(title=f"{kind}: {TITLES[site]}", xlabel="block", yticks=range(len(ROLES)), yticklabels=ROLES)
     panels[1, 3].axis("off")
     figure.colorbar(image, ax=panels[1, 3], label="recovered", location="left", fraction=0.5)
@@ -419,13 +385,13 @@ def draw_edits(studies: Sequence[Study]) -> plt.Figure:
     """Marks of edits by block, for either kind of network, and what cuts from a block on cost."""
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     for place, (kind, matrix) in enumerate((("mamba", "W_o"), ("transformer", "the MLP's second matrix"))):
-        marks = mean_of_kind(studies, kind, lambda some: some.edits["out rome"])
+        marks = mean_over(studies, kind, "edits", "out rome")
         for exam, values in zip(EXAMS, marks.T, strict=True):
             panels[place].plot(values, marker="o", label=exam)
         panels[place].set(title=f"{kind}: edits of {matrix}", xlabel="block", ylabel="P(wanted) - P(unwanted)")
         panels[place].set(ylim=(-1.05, 1.05), xticks=range(len(marks)))
         for what, style in (("subject", "-"), ("filler", ":")):
-            lost = mean_of_kind(studies, kind, lambda some, what=what: some.cuts[what])
+            lost = mean_over(studies, kind, "cuts", what)
             panels[2].plot(lost, style, color=f"C{place}", label=f"{kind}, {what}")
     panels[2].set(title="what a token passes on, cut", xlabel="from this block on", ylabel="share of P lost")
     for panel in panels[1:]:
@@ -438,7 +404,9 @@ def grid(studies: Sequence[Study]) -> dict[str, Any]:
     items = []
     for kind, site in ((kind, site) for kind, sites in SITES.items() for site in sites):
         shown = {"restored": site, "stranger": f"{site} stranger"}
-        values = {name: mean_map(studies, kind, what).round(decimals=3).tolist() for name, what in shown.items()}
+        values = {
+            name: mean_over(studies, kind, "traced", what).round(decimals=3).tolist() for name, what in shown.items()
+        }
         items.append({"name": f"{kind}-{site}", "title": f"{kind}: {TITLES[site]}", "group": kind, "values": values})
     return {
         "title": "Which state brings the answer back",

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW, Optimizer
 
-from reproductions.common.state_space import MambaBlock, Shape, Stack, TransformerBlock
+from reproductions.common.state_space import MambaBlock, Shape, Stack, Tap, TransformerBlock
 from reproductions.common.training import Recipe, seeded, train
 
 TURNED = 0.5  # of the batches have the names behind the asking words
@@ -30,8 +30,8 @@ RATE, WARM, NORM, BATCH, SPREAD = 5e-3, 0.3, 1.0, 64, 0.15  # of the training; S
 
 @dataclass(frozen=True)
 class World:
-    """names: tokens [S, 2]. objects: for each subject and relation a token [S, R]. held: subjects never asked in the
-    last way [S]. asking: the tokens of each way to ask for each relation [WAYS, R, ASKING]. words: all there are.
+    """names: tokens [S, 2]. objects: a token for each subject and relation [S, R]. held: who is never asked in the
+    last way [S]. asking: the tokens of each way to ask for each relation [WAYS, R, ASKING]. words: how many there are.
     """
 
     names: Tensor
@@ -58,9 +58,7 @@ class World:
         held[torch.randperm(subjects, generator=drawn)[: subjects // 5]] = True
         return cls(names, objects, held, asking, first_object + relations * kinds)
 
-    def prompts(
-        self, facts: Tensor, way: Tensor | int, fillers: int, drawn: Generator, *, turned: bool = False
-    ) -> Tensor:
+    def prompts(self, facts: Tensor, way: Tensor | int, fillers: int, drawn: Generator, turned: bool = False) -> Tensor:
         """Tokens [n, fillers + 2 + ASKING] that ask for facts [n, 2] (subject, relation), fillers drawn at random.
 
         turned: with the names behind the asking words.
@@ -88,13 +86,13 @@ def lesson(world: World, model: Stack, drawn: Generator) -> Tensor:
     ways = torch.randint(WAYS, (BATCH,), generator=drawn)
     ways = torch.where(world.held[facts[:, 0]] & (ways == WAYS - 1), ways - 1, ways)
     fillers, turned = torch.randint(3, (), generator=drawn), torch.rand((), generator=drawn) < TURNED
-    tokens = world.prompts(facts, ways, int(fillers), drawn, turned=bool(turned))
+    tokens = world.prompts(facts, ways, int(fillers), drawn, bool(turned))
     return cross_entropy(answer_logits(model, tokens), world.answers(facts))
 
 
-def answer_logits(model: Stack, tokens: Tensor) -> Tensor:
+def answer_logits(model: Stack, tokens: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
     """Logits [n, words] behind prompts."""
-    return model.read(model.run(model.start(tokens), 0)[:, -1])
+    return model.read(model.run(model.start(tokens), 0, taps)[:, -1])
 
 
 def recall(world: World, model: Stack) -> Mapping[str, float]:
