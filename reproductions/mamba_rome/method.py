@@ -34,9 +34,11 @@ from reproductions.common.state_space import Stack, Tap, putting, rank_one
 from reproductions.common.stats import pearson
 from reproductions.mamba_rome.world import FIRST, LAST, ROLES, WAYS, World, answer_logits, right, taught
 
-SITES = {"mamba": ("resid", "out", "ssm", "gate"), "transformer": ("resid", "out", "attn")}
+SITES = {  # what is traced, and what it is called
+    "mamba": {"resid": "state", "out": "W_o", "ssm": "state-space path", "gate": "gate"},
+    "transformer": {"resid": "state", "out": "MLP", "attn": "attention"},
+}
 NAME, END = len(ROLES) + LAST, len(ROLES) - 1  # where the subject's last name and the last token stand in maps
-TITLES = {"resid": "state", "out": "W_o", "ssm": "state-space path", "gate": "gate", "attn": "attention"}
 CONTEXTS, STEPS, RATE, CLAMP, RIDGE = 2, 20, 0.3, 3.0, 1e-3  # of edits; RIDGE is a share of C's mean diagonal
 READ = 400  # prompts whose reads C is the second moment of
 NEARBY = 4  # neighbours, and namesakes, that each edit is examined on
@@ -270,10 +272,15 @@ class Study:
         """The last third of the blocks but for the last, behind which the answer is there by construction."""
         return list(range(2 * self.blocks // 3, self.blocks - 1))
 
-    def early_site(self, put: str = "resid") -> float:
-        """Middle blocks: what the last name brings back, less the most that another token but the last does."""
-        middle = self.traced[put][self.blocks // 6 : 2 * self.blocks // 3]
-        return float((middle[:, NAME] - middle[:, [*range(NAME), *range(NAME + 1, END)]].amax(1)).mean())
+    @property
+    def middle(self) -> slice:
+        """From the second sixth of the blocks to the end of the second third."""
+        return slice(self.blocks // 6, 2 * self.blocks // 3)
+
+    def lead(self, blocks: slice, put: str = "resid") -> float:
+        """What the last name's state brings back, less the most that another token's but the last does, in blocks."""
+        found = self.traced[put][blocks]
+        return float((found[:, NAME] - found[:, [*range(NAME), *range(NAME + 1, END)]].amax(1)).mean())
 
     def late_site(self, put: str = "resid") -> float:
         """Late blocks: what the last token brings back, less what the subject's last name does."""
@@ -288,6 +295,11 @@ class Study:
         """Second half, at the last token: what the state-space path brings back, less what the gate does."""
         ssm, gate = (self.traced[site + put][self.blocks // 2 :, END] for site in ("ssm", "gate"))
         return float((ssm - gate).mean())
+
+    @property
+    def located(self) -> int:
+        """The block behind which the last name's state brings back the most."""
+        return int(self.traced["resid"][:-1, NAME].argmax())
 
     def mark(self, exam: str, what: str = "out rome") -> float:
         """An exam's mean over edits in the first half of the blocks."""
@@ -316,7 +328,7 @@ def study(
         marks = [edited(made, model, asked.facts, f"{block}.{site}", drawn) for block in range(len(model.blocks) - 1)]
         edits |= {f"{name} {what}": torch.stack([some[what] for some in marks]) for what in marks[0]}
     cuts = {name: cut(model, asked, places, kind) for name, places in (("subject", (FIRST, LAST)), ("filler", (0,)))}
-    return Study(kind, seed, recall, maps(model, asked, SITES[kind], seed), edits, cuts)
+    return Study(kind, seed, recall, maps(model, asked, list(SITES[kind]), seed), edits, cuts)
 
 
 def numbers(s: Study) -> dict[str, float]:
@@ -325,16 +337,24 @@ def numbers(s: Study) -> dict[str, float]:
     found[f"whole_{s.kind}"] = float(s.traced["resid"][s.blocks // 2, -1])
     for put in ("", "_stranger", "_noise"):
         states = "resid" + put.replace("_", " ")
-        found |= {f"early_{s.kind}{put}": s.early_site(states), f"late_{s.kind}{put}": s.late_site(states)}
+        found |= {f"early_{s.kind}{put}": s.lead(s.middle, states), f"late_{s.kind}{put}": s.late_site(states)}
+        found[f"first_{s.kind}{put}"] = s.lead(slice(1), states)
     for exam, what in product(EXAMS, ("rome", "other", "plain", "none")):
         found[f"{exam}_{s.kind}_{what}".removesuffix("_rome")] = s.mark(exam, f"out {what}")
     found |= {f"{exam}_{s.kind}_own": -s.mark("rewrite") for exam in ("neighbour", "namesake")}
     for what in ("rome", "other"):
         late = float(s.edits[f"out {what}"][s.late, 0].mean())
         found[f"fall_{s.kind}_{what}".removesuffix("_rome")] = s.mark("rewrite", f"out {what}") - late
+    for number, exam in enumerate(EXAMS[:2]):
+        marks = {what: s.edits[f"out {what}"][s.located, number].item() for what in ("rome", "other", "plain")}
+        found |= {f"{exam}_there_{s.kind}_{what}".removesuffix("_rome"): mark for what, mark in marks.items()}
+    found[f"value_there_{s.kind}"] = float(s.edits["out value"][s.located, 0])
     found[f"value_{s.kind}"] = float(s.edits["out value"][: s.blocks // 2].mean())
     found |= {f"cut_{s.kind}": s.cut_early(), f"cut_{s.kind}_filler": s.cut_early("filler")}
-    found[f"cut_{s.kind}_first"] = float(s.cuts["subject"][0])
+    found |= {
+        f"cut_{s.kind}_first": float(s.cuts["subject"][0]),
+        f"there_{s.kind}": float(s.cuts["subject"][s.middle].mean()),
+    }
     if s.kind == "mamba":
         found |= {"output": s.output_first(), "output_stranger": s.output_first(" stranger")}
         found |= {"path": s.path_last(), "path_stranger": s.path_last(" stranger")}
@@ -371,13 +391,13 @@ def draw_traces(studies: Sequence[Study]) -> plt.Figure:
     """Tracing maps, a panel for each site: Mamba above, the transformer below."""
     figure, panels = plt.subplots(2, 4, figsize=(11, 5), sharey=True, layout="constrained")
     for row, (kind, sites) in zip(panels, SITES.items(), strict=True):
-        for panel, site in zip(row, sites, strict=False):
-            image = panel.imshow(
-                mean_over(studies, kind, "traced", site), vmin=0, vmax=1, cmap="Purples", aspect="auto"
-            )
-            panel.set(title=f"{kind}: {TITLES[site]}", xlabel="block", yticks=range(len(ROLES)), yticklabels=ROLES)
+        for panel, (site, title) in zip(row, sites.items(), strict=False):
+            found = mean_over(studies, kind, "traced", site)
+            image = panel.imshow(found, vmin=0, vmax=1, cmap="Purples", aspect="auto")
+            panel.set(title=f"{kind}: {title}", xlabel="block", xticks=range(found.shape[1]))
+            panel.set(yticks=range(len(ROLES)), yticklabels=ROLES)
     panels[1, 3].axis("off")
-    figure.colorbar(image, ax=panels[1, 3], label="recovered", location="left", fraction=0.5)
+    figure.colorbar(image, ax=panels, label="recovered", shrink=0.6)
     return figure
 
 
@@ -393,7 +413,7 @@ def draw_edits(studies: Sequence[Study]) -> plt.Figure:
         for what, style in (("subject", "-"), ("filler", ":")):
             lost = mean_over(studies, kind, "cuts", what)
             panels[2].plot(lost, style, color=f"C{place}", label=f"{kind}, {what}")
-    panels[2].set(title="what a token passes on, cut", xlabel="from this block on", ylabel="share of P lost")
+    panels[2].set(title="what tokens pass on, cut off", xlabel="from this block on", ylabel="share of P lost")
     for panel in panels[1:]:
         panel.legend(fontsize=8)
     return figure
@@ -402,12 +422,12 @@ def draw_edits(studies: Sequence[Study]) -> plt.Figure:
 def grid(studies: Sequence[Study]) -> dict[str, Any]:
     """The explorer's data: tokens by blocks, for each site of both kinds; a stranger's states stand beside."""
     items = []
-    for kind, site in ((kind, site) for kind, sites in SITES.items() for site in sites):
+    for kind, (site, title) in ((kind, pair) for kind, sites in SITES.items() for pair in sites.items()):
         shown = {"restored": site, "stranger": f"{site} stranger"}
         values = {
             name: mean_over(studies, kind, "traced", what).round(decimals=3).tolist() for name, what in shown.items()
         }
-        items.append({"name": f"{kind}-{site}", "title": f"{kind}: {TITLES[site]}", "group": kind, "values": values})
+        items.append({"name": f"{kind}-{site}", "title": f"{kind}: {title}", "group": kind, "values": values})
     return {
         "title": "Which state brings the answer back",
         "about": "With another subject's name the right object loses its probability. This is the share that comes "

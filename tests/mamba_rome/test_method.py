@@ -154,7 +154,7 @@ def test_maps_are_those_of_one_restored_state_after_the_other(kind):
 @KINDS
 def test_what_comes_back_by_construction(kind):
     model, some = net(kind), asked(kind)
-    found = maps(model, some, SITES[kind], 0)
+    found = maps(model, some, list(SITES[kind]), 0)
     torch.testing.assert_close(found["resid"][:, -1], torch.ones(BLOCKS), atol=1e-4, rtol=0)  # all states
     assert found["resid"][-1, END] == pytest.approx(1, abs=1e-4)  # the last state
     torch.testing.assert_close(found["resid"][-1, :END], torch.zeros(END), atol=1e-4, rtol=0)
