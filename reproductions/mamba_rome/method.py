@@ -30,7 +30,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from reproductions.common.metrics import Metric, mean_of
-from reproductions.common.state_space import Stack, Tap, putting, rank_one
+from reproductions.common.state_space import Stack, Tap, adding, putting, rank_one
 from reproductions.common.stats import pearson
 from reproductions.mamba_rome.world import FIRST, LAST, ROLES, WAYS, World, answer_logits, right, taught
 
@@ -157,7 +157,7 @@ def sought(model: Stack, tokens: Tensor, site: str, value: Tensor, new: Tensor) 
     optimiser = torch.optim.Adam([step], lr=RATE)
     for _ in range(STEPS):
         put = there * (step * size).repeat_interleave(contexts, 0)[:, None]
-        logits = model.read(model.run(before, block, {site: lambda out, _, put=put: out + put})[:, -1])
+        logits = model.read(model.run(before, block, {site: adding(put)})[:, -1])
         optimiser.zero_grad()
         cross_entropy(logits, answers, reduction="sum").backward()
         optimiser.step()
@@ -318,9 +318,9 @@ def study(
 
     size: d and blocks. matrices: whether edits are tried at W_a and W_g too, and a second time at W_o.
     """
-    made = World.of(seed, *world)
-    model, recall = taught(kind, made, seed, *size, steps)
-    asked, edits = questions(made, model, facts, seed), {}
+    made, edits = World.of(seed, *world), dict[str, Tensor]()
+    model, recall = taught(kind, made, seed, size[0], size[1], steps)
+    asked = questions(made, model, facts, seed)
     sites = {"out": ("out", seed)}
     if matrices and kind == "mamba":
         sites |= {"up": ("up", seed), "gate_up": ("gate_up", seed), "again": ("out", seed + 1000)}

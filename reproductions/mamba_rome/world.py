@@ -24,7 +24,7 @@ TURNED = 0.5  # of the batches have the names behind the asking words
 FILLERS, NAMESAKES, WAYS, ASKING = 10, 4, 3, 3  # filler words; subjects of a first name; ways to ask, of so many words
 FIRST, LAST = -ASKING - 2, -ASKING - 1  # where the subject's names stand, from the end
 ROLES = ("before the subject", "first name", "last name", "1st word behind", "2nd word behind", "last token")
-KINDS = {"mamba": MambaBlock, "transformer": TransformerBlock}
+KINDS: Mapping[str, type[MambaBlock] | type[TransformerBlock]] = {"mamba": MambaBlock, "transformer": TransformerBlock}
 RATE, WARM, NORM, BATCH, SPREAD = 5e-3, 0.3, 1.0, 64, 0.15  # of the training; SPREAD is of embeddings at the start
 
 
