@@ -341,12 +341,12 @@ def numbers(s: Study) -> dict[str, float]:
         found[f"first_{s.kind}{put}"] = s.lead(slice(1), states)
     for exam, what in product(EXAMS, ("rome", "other", "plain", "none")):
         found[f"{exam}_{s.kind}_{what}".removesuffix("_rome")] = s.mark(exam, f"out {what}")
-    found |= {f"{exam}_{s.kind}_own": -s.mark("rewrite") for exam in ("neighbour", "namesake")}
     for what in ("rome", "other"):
         late = float(s.edits[f"out {what}"][s.late, 0].mean())
         found[f"fall_{s.kind}_{what}".removesuffix("_rome")] = s.mark("rewrite", f"out {what}") - late
-    for number, exam in enumerate(EXAMS[:2]):
+    for number, exam in enumerate(EXAMS):
         marks = {what: s.edits[f"out {what}"][s.located, number].item() for what in ("rome", "other", "plain")}
+        marks["own"] = -s.edits["out rome"][s.located, 0].item()
         found |= {f"{exam}_there_{s.kind}_{what}".removesuffix("_rome"): mark for what, mark in marks.items()}
     found[f"value_there_{s.kind}"] = float(s.edits["out value"][s.located, 0])
     found[f"value_{s.kind}"] = float(s.edits["out value"][: s.blocks // 2].mean())

@@ -276,7 +276,7 @@ def planted(kind, seed, shift=0, key="right"):
     """A study of a network that does as the paper says; or with states restored one token off, or a wrong key."""
     noise = 0.02 * torch.randn(BLOCKS, len(ROLES) + 1, generator=drawn(seed))
     states = torch.zeros(BLOCKS, len(ROLES) + 1) + noise
-    states[1:4, NAME + shift] += 0.8
+    states[:4, NAME + shift] += torch.tensor([0.5, 0.9, 0.8, 0.7])
     states[4:, END] += 0.9
     states[:, -1] = 1
     found = {"resid": states, "resid noise": states, "out": 0.7 * states, "gate": 0.1 * states}
@@ -304,12 +304,12 @@ def test_what_the_paper_says_holds_where_it_is_planted():
 def test_states_restored_one_token_off_are_not_taken_for_the_subjects():
     for shift in (-1, 1):
         found = verdicts(shift=shift)
-        assert HOLDS not in {found["T1"], found["S2"], found["T3"]}
+        assert HOLDS not in {found["T0"], found["T1"], found["S2"], found["T3"]}
 
 
 def test_a_wrong_key_is_not_taken_for_an_edit():
     found = verdicts(key="wrong")
-    assert HOLDS not in {found["E1"], found["E2"], found["E5"], found["S3"]}
+    assert HOLDS not in {found[claim] for claim in ("E1", "E1b", "E2", "E2b", "E5", "S3", "S3b")}
 
 
 def test_maps_that_are_alike_in_tokens_alone_are_not_alike():
