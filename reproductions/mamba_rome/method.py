@@ -1,5 +1,9 @@
 """Where a small network keeps its facts, and edits of one fact at a time. (Sen Sharma, Atkinson and Bau 2024)
 
+A prompt is: fillers, the subject's two names, three words that ask for a relation in one of several ways, as in
+`uh er | Ada Byron | tell the-town-of now ->`. Subjects share first names, and share last names, so that neither name
+alone tells who is meant. A fifth of the subjects are never asked in the last way while a network learns.
+
 Tracing: a prompt about a subject is run, and the same prompt about another one; then the latter again with the state of
 one token behind one block taken from the former. With p the probability of the first subject's object,
 
@@ -12,28 +16,35 @@ that W' k = v while other reads change as little as their second moment C = E[k 
 A cut: from a block on, what a token passes to later ones is stopped. In Mamba the mean stands where its convolution and
 state read the token (W_a x); in the transformer nothing attends to it.
 
-Shapes: n facts, T positions, B blocks, c contexts. Positions stand for roles (`world.ROLES`), the same in all prompts.
+Shapes: n facts, T positions, B blocks, c contexts. Positions have the ROLES, the same in all prompts.
 """
 
 from __future__ import annotations
 
+import math
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import sqrt
+from functools import partial
 from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, one_hot
+from torch.optim import AdamW, Optimizer
 
 from reproductions.common.metrics import Metric, mean_of
-from reproductions.common.state_space import Stack, Tap, adding, putting, rank_one
+from reproductions.common.state_space import MambaBlock, Shape, Stack, Tap, TransformerBlock, adding, putting, rank_one
 from reproductions.common.stats import pearson
-from reproductions.mamba_rome.world import FIRST, LAST, ROLES, WAYS, World, answer_logits, right, taught
+from reproductions.common.training import Recipe, seeded, train
 
+TURNED = 0.5  # of the batches have the names behind the asking words
+FILLERS, NAMESAKES, WAYS, ASKING = 10, 4, 3, 3  # filler words; subjects of a first name; ways to ask, of so many words
+FIRST, LAST = -ASKING - 2, -ASKING - 1  # where the subject's names stand, from the end
+ROLES = ("before the subject", "first name", "last name", "1st word behind", "2nd word behind", "last token")
+KINDS: Mapping[str, type[MambaBlock] | type[TransformerBlock]] = {"mamba": MambaBlock, "transformer": TransformerBlock}
+LEARN, WARM, NORM, BATCH, SPREAD = 5e-3, 0.3, 1.0, 64, 0.15  # of the training; SPREAD is of embeddings at the start
 SITES = {  # what is traced, and what it is called
     "mamba": {"resid": "state", "out": "W_o", "ssm": "state-space path", "gate": "gate"},
     "transformer": {"resid": "state", "out": "MLP", "attn": "attention"},
@@ -43,12 +54,107 @@ CONTEXTS, STEPS, RATE, CLAMP, RIDGE = 2, 20, 0.3, 3.0, 1e-3  # of edits; RIDGE i
 READ = 400  # prompts whose reads C is the second moment of
 NEARBY = 4  # neighbours, and namesakes, that each edit is examined on
 EXAMS = ("rewrite", "paraphrase", "neighbour", "namesake")
-NOISE = 3.0  # standard deviations of embeddings, for the other way to corrupt
+
+
+@dataclass(frozen=True)
+class World:
+    """names: tokens [S, 2]. objects: a token for each subject and relation [S, R]. held: who is never asked in the
+    last way [S]. asking: the tokens of each way to ask for each relation [WAYS, R, ASKING]. words: how many there are.
+    """
+
+    names: Tensor
+    objects: Tensor
+    held: Tensor
+    asking: Tensor
+    words: int
+
+    @classmethod
+    def of(cls, seed: int, subjects: int, relations: int, kinds: int) -> World:
+        """A world of so many subjects and relations; each relation has so many objects, shared out evenly."""
+        drawn = Generator().manual_seed(seed)
+        firsts = subjects // NAMESAKES
+        index = torch.arange(subjects)
+        shuffled = torch.randperm(firsts, generator=drawn)
+        names = torch.stack([index % firsts, firsts + shuffled[(index + index // firsts) % firsts]], 1) + FILLERS
+        first_word = FILLERS + 2 * firsts
+        way, relation = torch.arange(WAYS)[:, None] * (relations + 2), torch.arange(relations)
+        asking = torch.stack([way + 0 * relation, way + 2 + relation, way + 1 + 0 * relation], -1) + first_word
+        first_object = first_word + WAYS * (relations + 2)
+        dealt = [torch.randperm(subjects, generator=drawn) % kinds for _ in range(relations)]
+        objects = first_object + relation * kinds + torch.stack(dealt, 1)
+        held = torch.zeros(subjects, dtype=torch.bool)
+        held[torch.randperm(subjects, generator=drawn)[: subjects // 5]] = True
+        return cls(names, objects, held, asking, first_object + relations * kinds)
+
+    def prompts(self, facts: Tensor, way: Tensor | int, fillers: int, drawn: Generator, turned: bool = False) -> Tensor:
+        """Tokens [n, fillers + 2 + ASKING] that ask for facts [n, 2] (subject, relation), fillers drawn at random.
+
+        turned: with the names behind the asking words.
+        """
+        some = torch.randint(FILLERS, (len(facts), fillers), generator=drawn)
+        parts = self.names[facts[:, 0]], self.asking[way, facts[:, 1]]
+        return torch.cat([some, *(reversed(parts) if turned else parts)], 1)
+
+    def answers(self, facts: Tensor) -> Tensor:
+        """The object's token of each fact [n]."""
+        return self.objects[facts[:, 0], facts[:, 1]]
+
+    def facts(self, held: bool | None = None) -> Tensor:
+        """All facts [n, 2], or only those of subjects that are held (or not held)."""
+        among = torch.ones_like(self.held) if held is None else self.held == held
+        return torch.cartesian_prod(among.nonzero()[:, 0], torch.arange(self.objects.shape[1]))
+
+
+def lesson(world: World, model: Stack, drawn: Generator) -> Tensor:
+    """The loss on a batch of random facts, asked in a random way behind 0 to 2 fillers: cross-entropy of the object.
+
+    Every other batch or so has the names last: what is known of a subject must then be there at its last name.
+    """
+    facts = world.facts()[torch.randint(world.objects.numel(), (BATCH,), generator=drawn)]
+    ways = torch.randint(WAYS, (BATCH,), generator=drawn)
+    ways = torch.where(world.held[facts[:, 0]] & (ways == WAYS - 1), ways - 1, ways)
+    fillers, turned = torch.randint(3, (), generator=drawn), torch.rand((), generator=drawn) < TURNED
+    tokens = world.prompts(facts, ways, int(fillers), drawn, bool(turned))
+    return cross_entropy(answer_logits(model, tokens), world.answers(facts))
+
+
+def answer_logits(model: Stack, tokens: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    """Logits [n, words] behind prompts."""
+    return model.read(model.run(model.start(tokens), 0, taps)[:, -1])
+
+
+def recall(world: World, model: Stack) -> dict[str, float]:
+    """The share of facts that a network gets right: asked in a way it was taught, and in one that was held out."""
+    asked = {"taught": (world.facts(), 0), "held_out": (world.facts(held=True), WAYS - 1)}
+    return {name: right(world, model, facts, way).float().mean().item() for name, (facts, way) in asked.items()}
+
+
+@torch.no_grad()
+def right(world: World, model: Stack, facts: Tensor, way: int) -> Tensor:
+    """Which facts a network gets right [n], asked behind one filler."""
+    tokens = world.prompts(facts, way, 1, Generator().manual_seed(0))
+    return answer_logits(model, tokens).argmax(-1) == world.answers(facts)
+
+
+def one_cycle(steps: int, optimiser: Optimizer, step: int) -> None:
+    """Clip gradients, and set the rate: up to LEARN in the first WARM of the steps, then down along half a cosine."""
+    torch.nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], NORM)
+    up, down = step / (WARM * steps), (step - WARM * steps) / ((1 - WARM) * steps)
+    optimiser.param_groups[0]["lr"] = LEARN * (up if up < 1 else (1 + math.cos(math.pi * down)) / 2)
+
+
+def taught(kind: str, world: World, seed: int, d: int, blocks: int, steps: int) -> Stack:
+    """A network that was taught a world; both kinds are of one size."""
+    hidden = 2 * d if kind == "mamba" else 3 * d // 2
+    model = seeded(seed, lambda: Stack(KINDS[kind], Shape(world.words, d, blocks, hidden), SPREAD))
+    recipe = Recipe(steps, steps, partial(AdamW, lr=LEARN, weight_decay=0.01), partial(one_cycle, steps))
+    train(f"{kind}_{seed}", model, partial(lesson, world), recipe, seed=seed)
+    return model.requires_grad_(False)
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Facts of different subjects that a network knows [n, 2], and prompts [n, T] that differ in the subject alone.
+    """Facts of different subjects [n, 2], and prompts [n, T] that differ in the subject alone.
 
     corrupted and stranger: two subjects that share neither name nor object with the fact's, or with each other.
     """
@@ -61,14 +167,13 @@ class Questions:
 
 
 def questions(world: World, model: Stack, n: int, seed: int) -> Questions:
-    """Random facts of n subjects, asked in the first way behind one filler."""
-    drawn, facts = Generator().manual_seed(seed), world.facts()
-    known = facts[right(world, model, facts, 0)]
-    known = known[torch.randperm(len(known), generator=drawn)]
-    firsts = {int(subject): place for place, subject in reversed(list(enumerate(known[:, 0])))}
-    facts = known[sorted(firsts.values())[:n]]
+    """A fact of each of n subjects, of those that a network knows if they are enough, in the first way to ask."""
+    drawn = Generator().manual_seed(seed)
+    who = torch.randperm(len(world.names), generator=drawn)
+    facts = torch.stack([who, torch.randint(world.objects.shape[1], who.shape, generator=drawn)], 1)
+    facts = facts[right(world, model, facts, 0).argsort(descending=True, stable=True)][:n]
     strangers = torch.stack([two_strangers(world, fact, drawn) for fact in facts])
-    about = [torch.stack([who, facts[:, 1]], 1) for who in (facts[:, 0], *strangers.unbind(1))]
+    about = [torch.stack([subjects, facts[:, 1]], 1) for subjects in (facts[:, 0], *strangers.unbind(1))]
     prompts = (world.prompts(some, 0, 1, Generator().manual_seed(seed)) for some in about)
     return Questions(facts, world.answers(facts), *prompts)
 
@@ -95,15 +200,15 @@ def probability(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def traced(model: Stack, asked: Questions, site: str, donors: Tensor, start: Tensor) -> Tensor:
-    """What comes back when a site's states of the donors' prompts are put into runs from `start`, [B, T + 1].
+def traced(model: Stack, asked: Questions, site: str, donors: Tensor) -> Tensor:
+    """What comes back when a site's states of the donors' prompts are put into the corrupted ones, [B, T + 1].
 
-    One token at a time; in the last column all of them at once, which must bring back everything.
+    One token at a time; in the last column all of them at once.
     """
     n, positions = donors.shape
     given = model.seen(donors, [f"{block}.{site}" for block in range(len(model.blocks))])
     where = torch.cat([torch.eye(positions), torch.ones(1, positions)]).bool().repeat_interleave(n, 0)
-    before, answers, rows = model.streams(start), asked.answers.repeat(positions + 1), []
+    before, answers, rows = model.streams(model.start(asked.corrupted)), asked.answers.repeat(positions + 1), []
     high = probability(answer_logits(model, asked.clean), asked.answers)
     low = probability(model.read(before[-1][:, -1]), asked.answers)
     for block, h in enumerate(before[:-1]):
@@ -112,21 +217,6 @@ def traced(model: Stack, asked: Questions, site: str, donors: Tensor, start: Ten
         restored = probability(model.read(after), answers).view(positions + 1, n)
         rows.append((restored - low).sum(1) / (high - low).sum())
     return torch.stack(rows)
-
-
-def noised(model: Stack, asked: Questions, seed: int) -> Tensor:
-    """What the first block reads [n, T, d] with noise on both names' embeddings: the other way to corrupt."""
-    start, drawn = model.start(asked.clean), Generator().manual_seed(seed)
-    noise = NOISE * model.embed.weight.std() * torch.randn(len(start), 2, start.shape[-1], generator=drawn)
-    return torch.cat([start[:, :FIRST], start[:, FIRST : LAST + 1] + noise, start[:, LAST + 1 :]], 1)
-
-
-def maps(model: Stack, asked: Questions, sites: Sequence[str], seed: int) -> dict[str, Tensor]:
-    """All tracing maps [B, T + 1]: states restored, a stranger's put there, and noise for the other way to corrupt."""
-    other = model.start(asked.corrupted)
-    found = {site: traced(model, asked, site, asked.clean, other) for site in sites}
-    found |= {f"{site} stranger": traced(model, asked, site, asked.stranger, other) for site in sites}
-    return found | {"resid noise": traced(model, asked, "resid", asked.clean, noised(model, asked, seed))}
 
 
 def second_moment(model: Stack, world: World, site: str, drawn: Generator) -> Tensor:
@@ -147,13 +237,13 @@ def directions(keys: Tensor, moment: Tensor) -> Tensor:
 def sought(model: Stack, tokens: Tensor, site: str, value: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
     """delta [n, written] at the subject's last name with which prompts [n * c, T] are answered by objects `new` [n].
 
-    Also the logits [n * c, words] with it. Adam on delta in units of |v0| / sqrt(written), v0 = `value` [n, written];
-    |delta| stays below CLAMP |v0|.
+    Also the logits [n * c, words] before the last step. Adam on delta in units of |v0| / sqrt(written), with v0 =
+    `value` [n, written]; |delta| stays below CLAMP |v0|.
     """
     block, contexts, width = int(site.partition(".")[0]), len(tokens) // len(new), value.shape[-1]
     before, answers = model.streams(model.start(tokens))[block], new.repeat_interleave(contexts)
     there = one_hot(torch.tensor(tokens.shape[1] + LAST), tokens.shape[1])[:, None]
-    size, step = value.norm(dim=-1, keepdim=True) / sqrt(width), torch.zeros_like(value, requires_grad=True)
+    size, step = value.norm(dim=-1, keepdim=True) / math.sqrt(width), torch.zeros_like(value, requires_grad=True)
     optimiser = torch.optim.Adam([step], lr=RATE)
     for _ in range(STEPS):
         put = there * (step * size).repeat_interleave(contexts, 0)[:, None]
@@ -162,7 +252,7 @@ def sought(model: Stack, tokens: Tensor, site: str, value: Tensor, new: Tensor) 
         cross_entropy(logits, answers, reduction="sum").backward()
         optimiser.step()
         with torch.no_grad():
-            step.mul_((CLAMP * sqrt(width) / step.norm(dim=-1, keepdim=True).clamp(min=1e-9)).clamp(max=1))
+            step.mul_((CLAMP * math.sqrt(width) / step.norm(dim=-1, keepdim=True).clamp(min=1e-9)).clamp(max=1))
     return (step * size).detach(), logits.detach()
 
 
@@ -207,14 +297,14 @@ def new_objects(world: World, facts: Tensor, drawn: Generator) -> Tensor:
     """For each fact another object of its relation [n], at random."""
     kinds = world.objects.T[facts[:, 1]]
     other = [row[row != was].unique() for row, was in zip(kinds, world.answers(facts), strict=True)]
-    return torch.cat([row[picked(row > 0, 1, drawn)] for row in other])
+    return torch.stack([row[torch.randint(len(row), (), generator=drawn)] for row in other])
 
 
 def edited(world: World, model: Stack, facts: Tensor, site: str, seed: int) -> dict[str, Tensor]:
     """Marks [exam] of edits at a site, by what was edited.
 
-    rome: as above; other: the next fact's key; plain: without C; none: nothing. value: delta is added at the last name
-    itself, nothing is written; its one mark is of the prompts that it was sought for.
+    rome: as above; other: written to the next fact's key; plain: without C. value: nothing is written, delta is added
+    at the last name itself; its one mark is of the prompts that it was sought for.
     """
     drawn = Generator().manual_seed(seed)
     new = new_objects(world, facts, drawn)
@@ -224,7 +314,7 @@ def edited(world: World, model: Stack, facts: Tensor, site: str, seed: int) -> d
     delta, logits = sought(model, tokens, site, value, new)
     new_p, old_p = (probability(logits, some.repeat_interleave(CONTEXTS)) for some in (new, world.answers(facts)))
     a = directions(key, second_moment(model, world, site, drawn))
-    along = {"rome": a, "other": a.roll(1, 0), "plain": directions(key, torch.eye(key.shape[-1])), "none": 0 * a}
+    along = {"rome": a, "other": a.roll(1, 0), "plain": directions(key, torch.eye(key.shape[-1]))}
     found = {name: [exam.marks(model, site, some, delta) for exam in tested] for name, some in along.items()}
     found["value"] = [float((new_p - old_p).mean())]
     return {name: torch.tensor(marks) for name, marks in found.items()}
@@ -250,65 +340,33 @@ def cut(model: Stack, asked: Questions, positions: Sequence[int], kind: str) -> 
 class Study:
     """What was found of one network.
 
-    recall: by what was asked, as the training went on. traced: maps [B, T + 1] by what was put where. edits: marks
-    [B - 1, exam] by what was edited how; what the last block writes at a name, nothing brings to the last token.
-    cuts: what is lost [B].
+    recall: of facts, by how they were asked. traced: maps [B, T + 1] by site, and with a stranger's states there.
+    edits: marks [B - 1, exam] by matrix and what was written; from the last block nothing reaches the last token.
+    cuts: what is lost [B], by whose tokens.
     """
 
     kind: str
-    seed: int
-    recall: dict[str, Tensor]
+    recall: Mapping[str, float]
     traced: dict[str, Tensor]
     edits: dict[str, Tensor]
     cuts: dict[str, Tensor]
 
     @property
-    def blocks(self) -> int:
-        """B."""
-        return len(self.traced["resid"])
-
-    @property
-    def late(self) -> list[int]:
-        """The last third of the blocks but for the last, behind which the answer is there by construction."""
-        return list(range(2 * self.blocks // 3, self.blocks - 1))
-
-    @property
-    def middle(self) -> slice:
-        """From the second sixth of the blocks to the end of the second third."""
-        return slice(self.blocks // 6, 2 * self.blocks // 3)
-
-    def lead(self, blocks: slice, put: str = "resid") -> float:
-        """What the last name's state brings back, less the most that another token's but the last does, in blocks."""
-        found = self.traced[put][blocks]
-        return float((found[:, NAME] - found[:, [*range(NAME), *range(NAME + 1, END)]].amax(1)).mean())
-
-    def late_site(self, put: str = "resid") -> float:
-        """Late blocks: what the last token brings back, less what the subject's last name does."""
-        return float((self.traced[put][self.late, END] - self.traced[put][self.late, NAME]).mean())
-
-    def output_first(self, put: str = "") -> float:
-        """First two thirds, at the last name: what a block's output brings back, less the better of its two factors."""
-        out, ssm, gate = (self.traced[site + put][: 2 * self.blocks // 3, NAME] for site in ("out", "ssm", "gate"))
-        return float((out - torch.maximum(ssm, gate)).mean())
-
-    def path_last(self, put: str = "") -> float:
-        """Second half, at the last token: what the state-space path brings back, less what the gate does."""
-        ssm, gate = (self.traced[site + put][self.blocks // 2 :, END] for site in ("ssm", "gate"))
-        return float((ssm - gate).mean())
+    def parts(self) -> dict[str, slice]:
+        """Blocks that claims speak of. Late ones are without the last, behind which the answer is at the last token."""
+        blocks = len(self.traced["resid"])
+        half, third = blocks // 2, 2 * blocks // 3
+        parts = {"first": slice(1), "middle": slice(blocks // 6, third), "late": slice(third, blocks - 1)}
+        return parts | {"first half": slice(half), "second half": slice(half, blocks), "two thirds": slice(third)}
 
     @property
     def located(self) -> int:
         """The block behind which the last name's state brings back the most."""
         return int(self.traced["resid"][:-1, NAME].argmax())
 
-    def mark(self, exam: str, what: str = "out rome") -> float:
-        """An exam's mean over edits in the first half of the blocks."""
-        return float(self.edits[what][: self.blocks // 2, EXAMS.index(exam)].mean())
-
-    def cut_early(self, what: str = "subject") -> float:
-        """What is lost by cuts from middle blocks on, less what is lost by a cut in the last block alone."""
-        lost = self.cuts[what]
-        return float(lost[self.blocks // 6 : self.blocks // 2 + 1].mean() - lost[-1])
+    def mark(self, blocks: str, exam: str, what: str) -> float:
+        """The mean over edits in a part of the blocks."""
+        return float(self.edits[what][self.parts[blocks], EXAMS.index(exam)].mean())
 
 
 def study(
@@ -319,48 +377,59 @@ def study(
     size: d and blocks. matrices: whether edits are tried at W_a and W_g too, and a second time at W_o.
     """
     made, edits = World.of(seed, *world), dict[str, Tensor]()
-    model, recall = taught(kind, made, seed, size[0], size[1], steps)
+    model = taught(kind, made, seed, size[0], size[1], steps)
     asked = questions(made, model, facts, seed)
     sites = {"out": ("out", seed)}
     if matrices and kind == "mamba":
         sites |= {"up": ("up", seed), "gate_up": ("gate_up", seed), "again": ("out", seed + 1000)}
     for name, (site, drawn) in sites.items():
         marks = [edited(made, model, asked.facts, f"{block}.{site}", drawn) for block in range(len(model.blocks) - 1)]
-        edits |= {f"{name} {what}": torch.stack([some[what] for some in marks]) for what in marks[0]}
+        edits |= {f"{name}_{what}": torch.stack([some[what] for some in marks]) for what in marks[0]}
+    maps = {site: traced(model, asked, site, asked.clean) for site in SITES[kind]}
+    maps |= {f"{site}_stranger": traced(model, asked, site, asked.stranger) for site in SITES[kind]}
     cuts = {name: cut(model, asked, places, kind) for name, places in (("subject", (FIRST, LAST)), ("filler", (0,)))}
-    return Study(kind, seed, recall, maps(model, asked, list(SITES[kind]), seed), edits, cuts)
+    return Study(kind, recall(made, model), maps, edits, cuts)
+
+
+Place = tuple[str, int]  # a site, and a token
+ELSEWHERE = tuple(("resid", place) for place in range(END) if place != NAME)
+COMPARED: Mapping[str, tuple[str, Place, Sequence[Place]]] = {  # metric: blocks; what is restored; and its rivals
+    "first": ("first", ("resid", NAME), ELSEWHERE),
+    "early": ("middle", ("resid", NAME), ELSEWHERE),
+    "late": ("late", ("resid", END), [("resid", NAME)]),
+    "output": ("two thirds", ("out", NAME), [("ssm", NAME), ("gate", NAME)]),
+    "path": ("second half", ("ssm", END), [("gate", END)]),
+}
+
+
+def lead(s: Study, metric: str, donor: str = "") -> float:
+    """What comes back with a state restored, less the most that one of its rivals brings back, mean over blocks."""
+    part, own, rivals = COMPARED[metric]
+    back, *others = (s.traced[site + donor][s.parts[part], place] for site, place in (own, *rivals))
+    return float((back - torch.stack(others).amax(0)).mean())
 
 
 def numbers(s: Study) -> dict[str, float]:
     """What is reported of one network, by the name of the metric."""
-    found = {f"{name}_{s.kind}": float(values[-1]) for name, values in s.recall.items()}
-    found[f"whole_{s.kind}"] = float(s.traced["resid"][s.blocks // 2, -1])
-    for put in ("", "_stranger", "_noise"):
-        states = "resid" + put.replace("_", " ")
-        found |= {f"early_{s.kind}{put}": s.lead(s.middle, states), f"late_{s.kind}{put}": s.late_site(states)}
-        found[f"first_{s.kind}{put}"] = s.lead(slice(1), states)
-    for exam, what in product(EXAMS, ("rome", "other", "plain", "none")):
-        found[f"{exam}_{s.kind}_{what}".removesuffix("_rome")] = s.mark(exam, f"out {what}")
-    for what in ("rome", "other"):
-        late = float(s.edits[f"out {what}"][s.late, 0].mean())
-        found[f"fall_{s.kind}_{what}".removesuffix("_rome")] = s.mark("rewrite", f"out {what}") - late
-    for number, exam in enumerate(EXAMS):
-        marks = {what: s.edits[f"out {what}"][s.located, number].item() for what in ("rome", "other", "plain")}
-        marks["own"] = -s.edits["out rome"][s.located, 0].item()
-        found |= {f"{exam}_there_{s.kind}_{what}".removesuffix("_rome"): mark for what, mark in marks.items()}
-    found[f"value_there_{s.kind}"] = float(s.edits["out value"][s.located, 0])
-    found[f"value_{s.kind}"] = float(s.edits["out value"][: s.blocks // 2].mean())
-    found |= {f"cut_{s.kind}": s.cut_early(), f"cut_{s.kind}_filler": s.cut_early("filler")}
-    found |= {
-        f"cut_{s.kind}_first": float(s.cuts["subject"][0]),
-        f"there_{s.kind}": float(s.cuts["subject"][s.middle].mean()),
-    }
-    if s.kind == "mamba":
-        found |= {"output": s.output_first(), "output_stranger": s.output_first(" stranger")}
-        found |= {"path": s.path_last(), "path_stranger": s.path_last(" stranger")}
-    if "up rome" in s.edits:
-        others = {"up": "up rome", "gate_up": "gate_up rome", "again": "again rome", "other": "out other"}
-        found |= {f"over_{name}": s.mark("paraphrase") - s.mark("paraphrase", what) for name, what in others.items()}
+    compared = [name for name, (_, _, rivals) in COMPARED.items() if rivals[0][0] in SITES[s.kind]]
+    traces = {name + donor: lead(s, name, donor) for name in compared for donor in ("", "_stranger")}
+    subject, filler, middle = s.cuts["subject"], s.cuts["filler"], s.parts["middle"]
+    cuts = {"all_cut": subject[0], "there": subject[middle].mean()}
+    cuts |= {"cut": subject[middle].mean() - subject[-1], "cut_filler": filler[middle].mean() - filler[-1]}
+    return {**s.recall, **traces, **{name: float(lost) for name, lost in cuts.items()}, **edit_numbers(s)}
+
+
+def edit_numbers(s: Study) -> dict[str, float]:
+    """What is reported of edits; the controls that are written otherwise have a name of their own at the end."""
+    found = {"value": float(s.edits["out_value"][s.located, 0])}
+    for suffix, what in (("", "out_rome"), ("_other", "out_other"), ("_plain", "out_plain")):
+        found |= {exam + suffix: float(mark) for exam, mark in zip(EXAMS, s.edits[what][s.located], strict=True)}
+        found[f"fall{suffix}"] = s.mark("first half", "rewrite", what) - s.mark("late", "rewrite", what)
+    found |= {f"{exam}_own": -found["rewrite"] for exam in ("neighbour", "namesake")}
+    if "up_rome" in s.edits:
+        others = {"up": "up_rome", "gate_up": "gate_up_rome", "again": "again_rome", "other": "out_other"}
+        own = s.mark("first half", "paraphrase", "out_rome")
+        found |= {f"over_{name}": own - s.mark("first half", "paraphrase", what) for name, what in others.items()}
     return found
 
 
@@ -372,13 +441,12 @@ def likeness(mamba: Study, transformer: Study, *, turned: bool = False) -> float
 
 def metrics(studies: Sequence[Study]) -> list[Metric]:
     """Means over networks, each of which was taught a world of its own."""
-    kinds = [[some for some in studies if some.kind == kind] for kind in SITES]
-    rows = [[numbers(some) for some in own] for own in kinds]
-    found = [mean_of(name, [row[name] for row in own]) for own in rows for name in own[0]]
-    for name, turned in (("alike", False), ("alike_turned", True)):
-        pairs = zip(*kinds, strict=True)
-        found.append(mean_of(name, [likeness(*pair, turned=turned) for pair in pairs]))
-    return found
+    kinds = {kind: [some for some in studies if some.kind == kind] for kind in SITES}
+    rows = {kind: [numbers(some) for some in own] for kind, own in kinds.items()}
+    found = [mean_of(f"{kind}_{name}", [row[name] for row in own]) for kind, own in rows.items() for name in own[0]]
+    pairs = list(zip(*kinds.values(), strict=True))
+    found.append(mean_of("alike", [likeness(*pair) for pair in pairs]))
+    return [*found, mean_of("alike_turned", [likeness(*pair, turned=True) for pair in pairs])]
 
 
 def mean_over(studies: Sequence[Study], kind: str, found: str, what: str) -> Tensor:
@@ -405,7 +473,7 @@ def draw_edits(studies: Sequence[Study]) -> plt.Figure:
     """Marks of edits by block, for either kind of network, and what cuts from a block on cost."""
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     for place, (kind, matrix) in enumerate((("mamba", "W_o"), ("transformer", "the MLP's second matrix"))):
-        marks = mean_over(studies, kind, "edits", "out rome")
+        marks = mean_over(studies, kind, "edits", "out_rome")
         for exam, values in zip(EXAMS, marks.T, strict=True):
             panels[place].plot(values, marker="o", label=exam)
         panels[place].set(title=f"{kind}: edits of {matrix}", xlabel="block", ylabel="P(wanted) - P(unwanted)")
@@ -420,25 +488,19 @@ def draw_edits(studies: Sequence[Study]) -> plt.Figure:
 
 
 def grid(studies: Sequence[Study]) -> dict[str, Any]:
-    """The explorer's data: tokens by blocks, for each site of both kinds; a stranger's states stand beside."""
+    """The explorer's data: tokens by blocks, for each site of both kinds."""
     items = []
     for kind, (site, title) in ((kind, pair) for kind, sites in SITES.items() for pair in sites.items()):
-        shown = {"restored": site, "stranger": f"{site} stranger"}
-        values = {
-            name: mean_over(studies, kind, "traced", what).round(decimals=3).tolist() for name, what in shown.items()
-        }
+        values = {"restored": mean_over(studies, kind, "traced", site).round(decimals=3).tolist()}
         items.append({"name": f"{kind}-{site}", "title": f"{kind}: {title}", "group": kind, "values": values})
     return {
         "title": "Which state brings the answer back",
         "about": "With another subject's name the right object loses its probability. This is the share that comes "
         "back when the state of one token, behind or within one block, is taken from the run with the right name.",
         "rows": {"title": "token", "names": list(ROLES)},
-        "columns": {"title": "block", "names": list(range(studies[0].blocks))},
+        "columns": {"title": "block", "names": list(range(len(studies[0].traced["resid"])))},
         "cell": {"one": "state", "many": "states"},
         "item": {"one": "site", "many": "sites"},
-        "measures": [
-            {"name": "restored", "title": "with the right subject's state restored", "short": "restored"},
-            {"name": "stranger", "title": "with the state of a third subject put there", "short": "stranger"},
-        ],
+        "measures": [{"name": "restored", "title": "with the right subject's state restored", "short": "restored"}],
         "items": items,
     }
