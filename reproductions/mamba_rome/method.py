@@ -462,7 +462,7 @@ def draw_traces(studies: Sequence[Study]) -> plt.Figure:
         for panel, (site, title) in zip(row, sites.items(), strict=False):
             found = mean_over(studies, kind, "traced", site)
             image = panel.imshow(found, vmin=0, vmax=1, cmap="Purples", aspect="auto")
-            panel.set(title=f"{kind}: {title}", xlabel="block", xticks=range(found.shape[1]))
+            panel.set(title=f"{kind.title()}: {title}", xlabel="block", xticks=range(found.shape[1]))
             panel.set(yticks=range(len(ROLES)), yticklabels=ROLES)
     panels[1, 3].axis("off")
     figure.colorbar(image, ax=panels, label="recovered", shrink=0.6)
@@ -472,16 +472,16 @@ def draw_traces(studies: Sequence[Study]) -> plt.Figure:
 def draw_edits(studies: Sequence[Study]) -> plt.Figure:
     """Marks of edits by block, for either kind of network, and what cuts from a block on cost."""
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-    for place, (kind, matrix) in enumerate((("mamba", "W_o"), ("transformer", "the MLP's second matrix"))):
+    for place, (kind, matrix) in enumerate((("mamba", "W_o"), ("transformer", "MLPs"))):
         marks = mean_over(studies, kind, "edits", "out_rome")
         for exam, values in zip(EXAMS, marks.T, strict=True):
             panels[place].plot(values, marker="o", label=exam)
-        panels[place].set(title=f"{kind}: edits of {matrix}", xlabel="block", ylabel="P(wanted) - P(unwanted)")
+        panels[place].set(title=f"{kind.title()}: edits of {matrix}", xlabel="block", ylabel="P(wanted) - P(unwanted)")
         panels[place].set(ylim=(-1.05, 1.05), xticks=range(len(marks)))
         for what, style in (("subject", "-"), ("filler", ":")):
             lost = mean_over(studies, kind, "cuts", what)
-            panels[2].plot(lost, style, color=f"C{place}", label=f"{kind}, {what}")
-    panels[2].set(title="what tokens pass on, cut off", xlabel="from this block on", ylabel="share of P lost")
+            panels[2].plot(lost, style, color=f"C{place}", label=f"{kind.title()}, {what}")
+    panels[2].set(title="What tokens pass on, cut off", xlabel="from this block on", ylabel="share of P lost")
     for panel in panels[1:]:
         panel.legend(fontsize=8)
     return figure
@@ -492,7 +492,7 @@ def grid(studies: Sequence[Study]) -> dict[str, Any]:
     items = []
     for kind, (site, title) in ((kind, pair) for kind, sites in SITES.items() for pair in sites.items()):
         values = {"restored": mean_over(studies, kind, "traced", site).round(decimals=3).tolist()}
-        items.append({"name": f"{kind}-{site}", "title": f"{kind}: {title}", "group": kind, "values": values})
+        items.append({"name": f"{kind}-{site}", "title": f"{kind.title()}: {title}", "group": kind, "values": values})
     return {
         "title": "Which state brings the answer back",
         "about": "With another subject's name the right object loses its probability. This is the share that comes "
