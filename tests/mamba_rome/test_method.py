@@ -288,10 +288,11 @@ def test_a_cut_in_the_transformer_is_attention_knocked_out():
 # Metrics and verdicts
 
 
-def planted(kind, seed, shift=0, key="right", careful=True):
+def planted(kind, seed, shift=0, key="right", careful=True, recall=1.0):
     """A study of a network that does as the paper says.
 
-    shift: states are restored so many tokens off; key: or the wrong one; careful: or edits change all subjects.
+    shift: states are restored so many tokens off; key: or the wrong one; careful: or edits change all subjects;
+    recall: of facts, or few are known.
     """
     noise = 0.02 * torch.randn(BLOCKS, len(ROLES) + 1, generator=drawn(seed))
     states = torch.zeros(BLOCKS, len(ROLES) + 1) + noise
@@ -307,7 +308,7 @@ def planted(kind, seed, shift=0, key="right", careful=True):
     edits = {"out_rome": marks if key == "right" else bad + noise[:5, :4], "out_other": bad + noise[:5, :4]}
     edits |= {"out_plain": marks, "out_value": 0.95 + noise[:5, :1]}
     lost = torch.tensor([1.0, 0.9, 0.8, 0.7, 0.3, 0.0]) + noise[:, 0]
-    recall = {"taught": 1.0, "held_out": 0.98 + float(noise[0, 2])}
+    recall = {"taught": recall, "held_out": recall + float(noise[0, 2])}
     return Study(kind, recall, found, edits, {"subject": lost, "filler": noise[:, 1]})
 
 
@@ -336,6 +337,12 @@ def test_edits_of_all_subjects_at_once_are_not_taken_for_edits_of_one():
     found = verdicts(careful=False)
     assert HOLDS not in {found["E3"], found["E4"]}
     assert found["E1"] == HOLDS
+
+
+def test_networks_that_know_next_to_nothing_show_nothing_of_how_facts_are_kept():
+    """The other claims have positive controls that such a network fails: values, and cuts."""
+    found = verdicts(recall=0.1)
+    assert HOLDS not in {found[claim] for claim in ("T0", "T2", "T3", "T4", "E3", "E4", "E5", "S1")}
 
 
 def test_maps_that_are_alike_in_tokens_alone_are_not_alike():
