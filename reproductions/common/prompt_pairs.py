@@ -134,16 +134,19 @@ class Pair:
 def indirect_objects(random: Random, corrupt: str = "giver") -> Texts:
     """Two names, one of which gives; the other is who gets.
 
-    corrupt: `giver`, who becomes somebody else of whom nothing was said, so that neither name is right; `swap`, where
-    the other of the two gives; `names`, where both names of the beginning are others.
+    corrupt: `giver`, who becomes somebody else of whom nothing was said, so that neither name is right, and `another`,
+    who becomes a second such person; `swap`, where the other of the two gives; `names`, where both names of the
+    beginning are others, and `others`, where they are two more. What is random does not depend on it.
     """
-    one, two, three, four = random.sample(NAMES, 4)
+    one, two, three, four, five, six = random.sample(NAMES, 6)
     giver, gets = random.choice([(one, two), (two, one)])
     said = {"one": one, "two": two, "giver": giver, "place": random.choice(PLACES), "thing": random.choice(THINGS)}
     changes: dict[str, dict[str, str]] = {
         "giver": {"giver": three},
+        "another": {"giver": four},
         "swap": {"giver": gets},
         "names": {"one": three, "two": four},
+        "others": {"one": five, "two": six},
     }
     template = random.choice(GIVING)
     return Texts(template.format(**said), template.format(**{**said, **changes[corrupt]}), (gets,), (giver,))

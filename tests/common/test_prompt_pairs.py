@@ -72,7 +72,13 @@ def test_pairs_depend_on_the_seed_alone(words, family):
 
 
 @pytest.mark.parametrize(
-    ("corrupt", "differing"), [("giver", {"third"}), ("swap", {"gets"}), ("names", {"third", "fourth"})]
+    ("corrupt", "differing"), [
+        ("giver", {"third"}),
+        ("another", {"third"}),
+        ("swap", {"gets"}),
+        ("names", {"third", "fourth"}),
+        ("others", {"third", "fourth"}),
+    ],
 )
 def test_what_is_corrupted_of_indirect_objects(corrupt, differing):
     for texts in many(lambda random: prompt_pairs.indirect_objects(random, corrupt), 50):
@@ -83,7 +89,13 @@ def test_what_is_corrupted_of_indirect_objects(corrupt, differing):
         new = {now for was, now in zip(clean, corrupted, strict=True) if was != now}
         assert len(new) == len(differing)
         assert ({gets} == new) == (differing == {"gets"})
-        assert (giver in corrupted) == (corrupt != "giver" or corrupted.count(giver) == 1)
+        assert corrupted.count(giver) == 1
+
+
+@pytest.mark.parametrize("family", ["giver", "another", "swap", "names", "others"])
+def test_what_is_corrupted_changes_nothing_else(family):
+    both = (many(lambda random, corrupt=corrupt: prompt_pairs.indirect_objects(random, corrupt), 20) for corrupt in ("giver", family))
+    assert [texts.clean for texts in next(both)] == [texts.clean for texts in next(both)]
 
 
 def test_verbs_follow_the_first_noun_and_an_attractor_has_the_other_number():
