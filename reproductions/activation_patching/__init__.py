@@ -1,11 +1,12 @@
-"""TODO: the method in one line (TODO: authors, arXiv 2309.16042).
+"""Activation patching: which heads bring a corrupted prompt's answer back, by what corrupts it and how that is told.
 
-On a model of your own:
-
-    model = TransformerBridge.boot_transformers("gpt2")
-    update_sizes(model, model.to_tokens("A sentence."))  # [text, block]
+pairs = two_names(model, "swapped", 4)  # or pairs of your own: paired(model, Texts("…", "…", ("right",), ("wrong",)))
+found = swapped(model, pairs, heads(model))
+ld, p, kl = found.shares.mean(0)  # each head's effect in those of all, in three metrics
+one, other = noisy(model, pairs, heads(model), Noise(deviations=3, draws=2))  # under noise, two sets of draws
 """
 
-from reproductions.activation_patching.method import update_sizes
+from reproductions.activation_patching.method import Effects, Noise, heads, noisy, swapped, two_names
+from reproductions.common.prompt_pairs import Texts, paired
 
-__all__ = ["update_sizes"]
+__all__ = ["Effects", "Noise", "Texts", "heads", "noisy", "paired", "swapped", "two_names"]

@@ -72,7 +72,8 @@ def test_pairs_depend_on_the_seed_alone(words, family):
 
 
 @pytest.mark.parametrize(
-    ("corrupt", "differing"), [
+    ("corrupt", "differing"),
+    [
         ("giver", {"third"}),
         ("another", {"third"}),
         ("swap", {"gets"}),
@@ -94,7 +95,10 @@ def test_what_is_corrupted_of_indirect_objects(corrupt, differing):
 
 @pytest.mark.parametrize("family", ["giver", "another", "swap", "names", "others"])
 def test_what_is_corrupted_changes_nothing_else(family):
-    both = (many(lambda random, corrupt=corrupt: prompt_pairs.indirect_objects(random, corrupt), 20) for corrupt in ("giver", family))
+    both = (
+        many(lambda random, corrupt=corrupt: prompt_pairs.indirect_objects(random, corrupt), 20)
+        for corrupt in ("giver", family)
+    )
     assert [texts.clean for texts in next(both)] == [texts.clean for texts in next(both)]
 
 
