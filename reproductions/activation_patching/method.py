@@ -30,7 +30,7 @@ from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
 from reproductions.common.patching import MLPS, Node, Patching, Run, head_nodes
 from reproductions.common.prompt_pairs import FAMILIES, Pair, Texts, capitals, indirect_objects, paired
-from reproductions.common.stats import pearson, spearman
+from reproductions.common.stats import nan_mean, pearson, spearman
 
 METRICS = {"ld": "logit difference", "p": "probability", "kl": "KL divergence"}
 CORRUPTIONS = {  # of prompts with two names: how it is called, and what is corrupted
@@ -274,14 +274,18 @@ def task_metrics(found: Mapping[str, Effects], wordings: Sequence[str]) -> list[
 
 
 def kinship(effects: Tensor, kinds: Sequence[str]) -> list[float]:
-    """How much more a case's effects [N, n] rank as the mean over others of its kind does than that of other kinds."""
+    """How much more a case's effects [N, n] rank as the mean of its kind does than as the means of other kinds do.
+
+    Means are over every other case, and the cases between are scored: were each half held against the other, either
+    likeness would count twice.
+    """
     found = []
-    for place, own in enumerate(effects):
-        others = [other for other in range(len(effects)) if other != place]
-        kin = [other for other in others if kinds[other] == kinds[place]]
-        strange = [other for other in others if kinds[other] != kinds[place]]
-        near, far = (spearman(own, effects[rows].mean(0)) if rows else math.nan for rows in (kin, strange))
-        found.append(near - far)
+    for own, kind in zip(effects[1::2], kinds[1::2], strict=True):
+        near = {}
+        for other in dict.fromkeys(kinds):
+            rows = [row for row in range(0, len(kinds), 2) if kinds[row] == other]
+            near[other] = spearman(own, effects[rows].mean(0)) if rows else math.nan
+        found.append(near.pop(kind) - nan_mean([*near.values()]))
     return found
 
 
