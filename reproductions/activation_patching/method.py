@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from reproductions.common import answer_metrics
@@ -159,17 +160,27 @@ def heads(model: Model) -> list[list[Node]]:
 
 
 def windows(model: Model, width: int, position: int) -> list[list[Node]]:
-    """What each row of neighbouring MLPs adds at one position; as many as there are layers, the last ones narrower."""
-    layers = range(model.cfg.n_layers)
-    return [[Node(layer, MLPS, None, position) for layer in layers[first : first + width]] for first in layers]
+    """What each row of neighbouring MLPs adds at one position, from the second block on; the last rows are narrower.
+
+    The first MLP makes of a single token what later blocks read in place of its embedding.
+    """
+    layers = range(1, model.cfg.n_layers)
+    return [
+        [Node(layer, MLPS, None, position) for layer in range(first, min(first + width, layers.stop))]
+        for first in layers
+    ]
 
 
 def facts(model: Model, n: int, noise: Noise) -> dict[str, Effects]:
-    """Capitals, by corruption: MLPs at the subject's last token, in windows of each of the WIDTHS side by side."""
+    """Capitals, by corruption: MLPs at the subject's last token, in windows of each of the WIDTHS side by side.
+
+    Behind them stands the first block's MLP alone.
+    """
     pairs = sorted(prompts(model, capitals, n, noise.seed), key=last_changed)
     found: dict[str, list[Effects]] = {"swapped": [], "noise": []}
     for position, group in groupby(pairs, key=last_changed):
         own, patches = list(group), [patch for width in WIDTHS for patch in windows(model, width, position)]
+        patches.append([Node(0, MLPS, None, position)])
         found["swapped"].append(swapped(model, own, patches))
         found["noise"].append(mean(noisy(model, own, patches, noise)))
     return {
@@ -235,8 +246,8 @@ def negative_metrics(found: Effects, noise: Effects, seed: int) -> list[Metric]:
 
 
 def by_width(found: Effects) -> dict[int, Tensor]:
-    """What windows of each width restore, [N, M, L]."""
-    return dict(zip(WIDTHS, found.restored.chunk(len(WIDTHS), -1), strict=True))
+    """What windows of each width restore, [N, M, L - 1]."""
+    return dict(zip(WIDTHS, found.restored[..., :-1].chunk(len(WIDTHS), -1), strict=True))
 
 
 def window_metrics(found: Mapping[str, Effects]) -> list[Metric]:
@@ -245,11 +256,18 @@ def window_metrics(found: Mapping[str, Effects]) -> list[Metric]:
     peaks = {name: at_best(own[5], own[5]) for name, own in widths.items()}
     units = {f"peak_{name}": peak[:, 0] for name, peak in peaks.items()}
     units |= dict(zip(("peak_gap", "peak_gap_p"), (peaks["noise"] - peaks["swapped"]).T, strict=False))
-    for name, width in (("window_excess", 5), ("window_excess_3", 3)):
-        sums = widths["swapped"][1].unfold(-1, width, 1).sum(-1)
-        together = widths["swapped"][width][..., : sums.shape[-1]]
-        units[name] = at_best(together, together - sums)[:, 0]
+    units["first"] = found["swapped"].restored[:, 0, -1]
+    excesses = {name: {width: excess(own, width) for width in WIDTHS[1:]} for name, own in widths.items()}
+    units |= {"window_excess": excesses["swapped"][5][:, 0], "window_excess_3": excesses["swapped"][3][:, 0]}
+    units |= {"window_excess_noise_p": excesses["noise"][5][:, 1]}
     return [mean_of(name, values.tolist()) for name, values in units.items()]
+
+
+def excess(widths: Mapping[int, Tensor], width: int) -> Tensor:
+    """How much more the best window restores together than one by one, [N, M]."""
+    sums = widths[1].unfold(-1, width, 1).sum(-1)
+    together = widths[width][..., : sums.shape[-1]]
+    return at_best(together, together - sums)
 
 
 def at_best(chosen_by: Tensor, values: Tensor) -> Tensor:
@@ -307,7 +325,8 @@ def draw_heads(swapped: Tensor, noise: Tensor) -> plt.Figure:
     for axes, own, title in ((left, swapped[0], "Logit difference"), (middle, swapped[1], "Probability")):
         shown = axes.imshow(own, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest")
         axes.set(title=title, xlabel="head", ylabel="layer" if axes is left else "")
-    figure.colorbar(shown, ax=middle, label="share of all effects")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.colorbar(shown, ax=middle, label="share of all effects").solids.set_edgecolor("face")
     right.axline((0, 0), slope=1, color="C1", linewidth=1)
     right.plot(swapped[0].flatten(), noise[0].flatten(), "o", markersize=4)
     right.set(title="Each head, logit difference", xlabel="swapped token: share of all effects", ylabel="noise")
@@ -321,7 +340,9 @@ def draw_windows(found: Mapping[str, Effects]) -> plt.Figure:
         for place, (width, restored) in enumerate(by_width(effect).items()):
             whole = restored[:, 0].mean(0).cpu()[: restored.shape[-1] - width + 1]
             label = "one by one" if width == 1 else f"{width} together"
-            axes.plot([first + (width - 1) / 2 for first in range(len(whole))], whole, color=f"C{place}", label=label)
+            axes.plot(
+                [1 + first + (width - 1) / 2 for first in range(len(whole))], whole, color=f"C{place}", label=label
+            )
         axes.set(title={"swapped": "Another country", "noise": "Noise on the country"}[name], xlabel="layer")
     panels[0].set_ylabel("logit difference restored")
     panels[0].legend()

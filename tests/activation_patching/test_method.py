@@ -128,15 +128,16 @@ def test_every_corruption_is_of_the_same_prompts():
 
 def test_windows_are_neighbouring_layers_at_one_position(model):
     found = windows(model, 2, 1)
-    assert [[node.layer for node in patch] for patch in found] == [[0, 1], [1, 2], [2]]
+    assert [[node.layer for node in patch] for patch in found] == [[1, 2], [2]]
     assert {node.position for patch in found for node in patch} == {1}
-    assert len(found) == LAYERS
 
 
 def test_facts_have_every_window_of_every_prompt(model, monkeypatch):
     monkeypatch.setattr(method, "prompts", lambda *_: made_pairs())
     found = facts(model, N, Noise(3, 2))
-    assert {name: tuple(own.nodes.shape) for name, own in found.items()} == dict.fromkeys(found, (N, 3, 3 * LAYERS))
+    assert {name: tuple(own.nodes.shape) for name, own in found.items()} == dict.fromkeys(
+        found, (N, 3, 3 * (LAYERS - 1) + 1)
+    )
     assert capitals  # the family is asked for
     widths = method.by_width(found["swapped"])
     torch.testing.assert_close(widths[3][..., -1], widths[1][..., -1])  # the last window is one layer
@@ -213,7 +214,10 @@ def layers_restored(single, excess=0.0, noise=1.0):
     widths = [
         torch.stack([single[:, at : at + width].sum(1) for at in range(single.shape[1])], 1) for width in method.WIDTHS
     ]
-    whole = torch.cat([own + excess * (width > 1) for own, width in zip(widths, method.WIDTHS, strict=True)], 1)
+    first = torch.ones(len(single), 1)
+    whole = torch.cat(
+        [*(own + excess * (width > 1) for own, width in zip(widths, method.WIDTHS, strict=True)), first], 1
+    )
     return {"swapped": effects(whole), "noise": effects(noise * whole)}
 
 
@@ -224,6 +228,7 @@ def test_windows_that_only_add_up_have_no_excess():
     assert found["peak_gap"].value == pytest.approx(0, abs=1e-6)
     more = by_name(window_metrics(layers_restored(single, 0.2, noise=2.0)))
     assert more["window_excess"].value == pytest.approx(0.2, abs=1e-6)
+    assert more["window_excess_noise_p"].value > more["window_excess"].value
     assert more["window_excess_3"].value == pytest.approx(0.2, abs=1e-6)
     assert more["peak_gap"].value == pytest.approx(more["peak_swapped"].value, abs=1e-6)
 
