@@ -164,11 +164,8 @@ def windows(model: Model, width: int, position: int) -> list[list[Node]]:
 
     The first MLP makes of a single token what later blocks read in place of its embedding.
     """
-    layers = range(1, model.cfg.n_layers)
-    return [
-        [Node(layer, MLPS, None, position) for layer in range(first, min(first + width, layers.stop))]
-        for first in layers
-    ]
+    nodes = [Node(layer, MLPS, None, position) for layer in range(1, model.cfg.n_layers)]
+    return [nodes[first : first + width] for first in range(len(nodes))]
 
 
 def facts(model: Model, n: int, noise: Noise) -> dict[str, Effects]:
@@ -326,7 +323,7 @@ def draw_heads(swapped: Tensor, noise: Tensor) -> plt.Figure:
         shown = axes.imshow(own, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest")
         axes.set(title=title, xlabel="head", ylabel="layer" if axes is left else "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.colorbar(shown, ax=middle, label="share of all effects").solids.set_edgecolor("face")
+    figure.colorbar(shown, ax=middle, label="share of all effects")
     right.axline((0, 0), slope=1, color="C1", linewidth=1)
     right.plot(swapped[0].flatten(), noise[0].flatten(), "o", markersize=4)
     right.set(title="Each head, logit difference", xlabel="swapped token: share of all effects", ylabel="noise")
@@ -340,9 +337,8 @@ def draw_windows(found: Mapping[str, Effects]) -> plt.Figure:
         for place, (width, restored) in enumerate(by_width(effect).items()):
             whole = restored[:, 0].mean(0).cpu()[: restored.shape[-1] - width + 1]
             label = "one by one" if width == 1 else f"{width} together"
-            axes.plot(
-                [1 + first + (width - 1) / 2 for first in range(len(whole))], whole, color=f"C{place}", label=label
-            )
+            centres = [first + (width + 1) / 2 for first in range(len(whole))]
+            axes.plot(centres, whole, color=f"C{place}", label=label)
         axes.set(title={"swapped": "Another country", "noise": "Noise on the country"}[name], xlabel="layer")
     panels[0].set_ylabel("logit difference restored")
     panels[0].legend()

@@ -31,7 +31,7 @@ from reproductions.activation_patching.method import (
 from reproductions.common import explorers
 from reproductions.common.claims import load_claims
 from reproductions.common.metrics import mean_of
-from reproductions.common.prompt_pairs import Pair, Texts, capitals, indirect_objects
+from reproductions.common.prompt_pairs import Pair, Texts, indirect_objects
 from reproductions.common.verdicts import POSITIVE, judge_claim
 from tests.common.test_prompt_pairs import many, words_of
 from tests.common.tiny_bridge import LAYERS, random_tokens
@@ -135,10 +135,7 @@ def test_windows_are_neighbouring_layers_at_one_position(model):
 def test_facts_have_every_window_of_every_prompt(model, monkeypatch):
     monkeypatch.setattr(method, "prompts", lambda *_: made_pairs())
     found = facts(model, N, Noise(3, 2))
-    assert {name: tuple(own.nodes.shape) for name, own in found.items()} == dict.fromkeys(
-        found, (N, 3, 3 * (LAYERS - 1) + 1)
-    )
-    assert capitals  # the family is asked for
+    assert {tuple(own.nodes.shape) for own in found.values()} == {(N, 3, 3 * (LAYERS - 1) + 1)}
     widths = method.by_width(found["swapped"])
     torch.testing.assert_close(widths[3][..., -1], widths[1][..., -1])  # the last window is one layer
 
@@ -214,10 +211,8 @@ def layers_restored(single, excess=0.0, noise=1.0):
     widths = [
         torch.stack([single[:, at : at + width].sum(1) for at in range(single.shape[1])], 1) for width in method.WIDTHS
     ]
-    first = torch.ones(len(single), 1)
-    whole = torch.cat(
-        [*(own + excess * (width > 1) for own, width in zip(widths, method.WIDTHS, strict=True)), first], 1
-    )
+    more = [own + excess * (width > 1) for own, width in zip(widths, method.WIDTHS, strict=True)]
+    whole = torch.cat([*more, torch.ones(len(single), 1)], 1)
     return {"swapped": effects(whole), "noise": effects(noise * whole)}
 
 
