@@ -46,6 +46,7 @@ CHOSEN = 3  # heads that are chosen for what they do against the answer, or for 
 WIDTHS = (1, 3, 5)
 TRIES = 50  # draws for each prompt that is wanted
 Patches = Sequence[Sequence[Node]]
+Twice = tuple[Tensor, Tensor]  # effects [N, n], measured twice
 
 
 @dataclass(frozen=True)
@@ -192,28 +193,36 @@ def last_changed(pair: Pair) -> int:
     return int(places[-1] - places[0])
 
 
-def alike(one: Tensor, other: Tensor, of: Callable[..., float] = spearman) -> list[float]:
+def alike(one: Tensor, other: Tensor, of: Callable[..., float] = pearson) -> list[float]:
     """How far two sets of effects [N, n] agree in each prompt."""
     return [of(a, b) for a, b in zip(one.cpu(), other.cpu(), strict=True)]
 
 
-def less(one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """One less the other, prompt by prompt."""
-    return [a - b for a, b in zip(one, other, strict=True)]
+def beyond(one: Twice, other: Twice, of: Callable[..., float] = pearson) -> list[float]:
+    """How much less two ways to corrupt agree with each other than either does with itself, in each prompt.
+
+    Each way was used twice, with other tokens or other draws. With r the agreement of effects [N, n],
+
+        sqrt(r(one, one again) r(other, other again)) - r(one, other),
+
+    which is 0 where both ways tell the same, each with an error of its own; the root has the sign of the product. Errors
+    lower Pearson's r by just that factor; rank correlations of a few large effects among many small ones only roughly.
+    """
+    own = [alike(*way, of) for way in (one, other)]
+    across = [alike(a, b, of) for a in one for b in other]
+    reached = [math.copysign(math.sqrt(abs(r * q)), r * q) for r, q in zip(*own, strict=True)]
+    return [whole - sum(parts) / len(parts) for whole, parts in zip(reached, zip(*across, strict=True), strict=True)]
 
 
 def corruption_metrics(found: Mapping[str, Effects], halves: Sequence[Effects]) -> list[Metric]:
     """Whether corruptions agree on heads, from logit differences; halves: noise, two sets of draws."""
-    ld = {name: effect.nodes[:, 0] for name, effect in found.items()} | {"noise": mean(halves).nodes[:, 0]}
-    one, other = (half.nodes[:, 0] for half in halves)
-    compared = {"corruption_gap": (ld["swapped"], ld["noise"]), "corruption_gap_self": (one, other)}
-    if "names_again" in ld:
-        compared |= {"token_gap": (ld["swapped"], ld["names"]), "token_gap_self": (ld["names"], ld["names_again"])}
-    units = {"agreement": alike(ld["swapped"], ld["swapped_again"])}
-    units |= {name: less(units["agreement"], alike(*both)) for name, both in compared.items()}
-    by_size = alike(ld["swapped"], ld["swapped_again"], pearson)
-    gaps = [name for name in compared if name.endswith("gap")]
-    units |= {f"{name}_pearson": less(by_size, alike(*compared[name], pearson)) for name in gaps}
+    ld = {name: effect.nodes[:, 0] for name, effect in found.items()}
+    swapped, noise = (ld["swapped"], ld["swapped_again"]), (halves[0].nodes[:, 0], halves[1].nodes[:, 0])
+    ways = {"corruption": noise} | ({"token": (ld["names"], ld["names_again"])} if "names_again" in ld else {})
+    units = {"agreement": alike(*swapped)}
+    units |= {f"agreement_{name}": alike(*way) for name, way in ways.items()}
+    units |= {f"{name}_gap": beyond(swapped, way) for name, way in ways.items()}
+    units |= {f"{name}_gap_ranks": beyond(swapped, way, spearman) for name, way in ways.items()}
     return [mean_of(name, values) for name, values in units.items()]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from scipy.stats import pearsonr
 
 from picks.environment import ROOT
 from reproductions.activation_patching import method
@@ -11,6 +14,7 @@ from reproductions.activation_patching.method import (
     Effects,
     Noise,
     at_best,
+    beyond,
     chosen,
     corruption_metrics,
     deviation,
@@ -199,10 +203,31 @@ def test_noise_that_ranks_heads_otherwise_is_told_from_noise_that_agrees_and_fro
     other = drawn(20, 40, seed=7)
     differs = corruptions(lambda _: other, lambda _: other + 0.1 * drawn(20, 40, seed=8))
     assert judge_claim(CLAIMS["C1"], differs, "full").verdict in POSITIVE
-    agrees = corruptions(*[lambda true, s=s: true + 0.2 * drawn(20, 40, seed=s) for s in (8, 9)])
-    assert judge_claim(CLAIMS["C1"], agrees, "full").verdict not in POSITIVE
+    for error in (0.2, 1.0, 3.0):  # of draws, about the same heads
+        agrees = corruptions(*[lambda true, s=s, e=error: true + e * drawn(20, 40, seed=s) for s in (8, 9)])
+        assert judge_claim(CLAIMS["C1"], agrees, "full").verdict not in POSITIVE
     senseless = corruptions(*[lambda _, s=s: drawn(20, 40, seed=s) for s in (8, 9)])
     assert judge_claim(CLAIMS["C1"], senseless, "full").verdict not in POSITIVE
+
+
+def test_errors_of_other_sizes_are_no_disagreement():
+    found = []
+    for seed in range(20):
+        true, error = drawn(8, 200, seed=seed) ** 3, drawn(4, 8, 200, seed=seed + 50)
+        found += beyond((true + 0.3 * error[0], true + 0.3 * error[1]), (true + 3 * error[2], true + 3 * error[3]))
+    assert abs(sum(found) / len(found)) < 0.01
+
+
+def test_the_disagreement_of_one_prompt_by_hand():
+    one, again, other, more = drawn(4, 30, seed=3)
+
+    def r(a, b):
+        return pearsonr(a, b).statistic
+
+    across = [r(a, b) for a in (one, again) for b in (other, more)]
+    product = r(one, again) * r(other, more)
+    expected = math.copysign(abs(product) ** 0.5, product) - sum(across) / 4
+    assert beyond((one[None], again[None]), (other[None], more[None])) == [pytest.approx(expected)]
 
 
 def layers_restored(single, excess=0.0, noise=1.0):
