@@ -205,8 +205,8 @@ def beyond(one: Twice, other: Twice, of: Callable[..., float] = pearson) -> list
 
         sqrt(r(one, one again) r(other, other again)) - r(one, other),
 
-    which is 0 where both ways tell the same, each with an error of its own; the root has the sign of the product. Errors
-    lower Pearson's r by just that factor; rank correlations of a few large effects among many small ones only roughly.
+    which is 0 where both ways tell the same, each with an error of its own; the root has the sign of the product.
+    Errors lower Pearson's r by just that factor, and rank correlations only roughly.
     """
     own = [alike(*way, of) for way in (one, other)]
     across = [alike(a, b, of) for a in one for b in other]
