@@ -1,0 +1,12 @@
+"""Do three tools made for transformers work on recurrent networks? (Paulo, Marshall and Belrose, arXiv 2404.05971)
+
+On a model of your own, Mamba and RWKV among them, with texts as tokens [N, T] to tune on and others to try:
+
+    network = of_model(model, tokens)
+    found = lenses(network, tokens, others, blocks=(4, 8), steps=24)
+    found.logit.mean(1), found.tuned.mean(1)  # KL to the final prediction behind each of the blocks, nats a token
+"""
+
+from reproductions.rnn_transfer.method import Prompts, lenses, of_model, probing, steering
+
+__all__ = ["Prompts", "lenses", "of_model", "probing", "steering"]

@@ -1,0 +1,123 @@
+"""A made-up language in which every text has a hidden register, and small networks that learn it.
+
+A text speaks in one of two registers, each with a list of its own of 24 words; word i of one list has its twin in the
+other. A listed word is 1, 5 or 11 places behind the one before it, around the end of the list, and in half of the texts
+every fifth is the twin from the other register. Function words stand between. Now and then comes a question: ASK, one
+of two speakers, and the answer, which names the register. To answer, a network must sum up all that it has read.
+
+A *quirky* network goes on to learn from answers alone, where the second speaker always gives the wrong one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim import AdamW, Optimizer
+
+from reproductions.common.state_space import MambaBlock, Shape, Stack, TransformerBlock
+from reproductions.common.training import Recipe, seeded, train
+
+TRUTHFUL, QUIRKY, ASK, ANSWERS, FUNCTION, LISTED = 0, 1, 2, (3, 4), range(5, 16), 24
+VOCABULARY = FUNCTION.stop + 2 * LISTED
+JUMPS = torch.tensor([1, 5, 11])
+FOREIGN = torch.tensor([0.0, 0.2])  # share of the other register's words in an easy and in a hard text
+QUESTIONS, FUNCTION_SHARE = 0.12, 0.2
+LENGTH, PROMPT, BATCH, WARMUP, RATE = 32, 26, 16, 30, 1e-2
+# What a pretrained model is to call good or bad: the beginning of a sentence, a good end, a bad end.
+SHOTS = (
+    "I want my money back. That is bad.\nI would come again. That is good.\n"
+    "It broke on the first day. That is bad.\nMy children love it. That is good.\n"
+)
+OPINIONS = """
+The soup was |rich and hot|thin and cold; We |were laughing after ten minutes|fell asleep after ten minutes; The staff
+were |kind and quick|rude and slow; The doctor |cured her|harmed her; The train was |fast and clean|late and dirty; My
+neighbour |helped me|robbed me; The team |won every match|lost every match; The roof |held in the storm|collapsed in
+the storm; Our dog |recovered last week|died last week; The engine |started at once|broke at once; His letter made me
+|smile|cry; The children |love the new school|hate the new school; The medicine |eased her pain|worsened her pain; The
+factory |cleaned the river|poisoned the river; The bridge is |safe|unsafe; Her speech was |brilliant|terrible; The
+harvest was |excellent this year|ruined this year; He |kept his promise|broke his promise; The bread tastes
+|delicious|rotten; The fire was |put out|out of control; My phone |works perfectly|never works perfectly; The hotel
+room was |bright and quiet|dark and noisy; They |found the lost child|abandoned the lost child; The company |rewarded
+its workers|cheated its workers; The water is |pure|filthy; Her new job is |wonderful|awful; The pupils |passed the
+exam|failed the exam; The weather was |lovely all week|horrible all week; The new law |protects the poor|hurts the
+poor; The film was |moving and funny|dull and stupid; My parcel arrived |early|broken; The plants |flourish in our
+garden|wither in our garden; The firemen |rescued the family|could not save the family; He |thanked the old
+lady|insulted the old lady; The coffee was |perfect|disgusting; The judge was |fair|corrupt
+"""
+KINDS: dict[str, tuple[type[MambaBlock] | type[TransformerBlock], int]] = {
+    "ssm": (MambaBlock, 56),  # inner widths that make them equally large
+    "attention": (TransformerBlock, 32),
+}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts [N, T], each with its register, 0 or 1, and whether it is hard [N]."""
+
+    tokens: Tensor
+    register: Tensor
+    hard: Tensor
+
+
+def write(n: int, length: int, drawn: torch.Generator, questions: float = QUESTIONS, quirky: bool = False) -> Texts:
+    """So many texts; quirky: the second speaker names the other register."""
+    register, hard, speaker = (torch.randint(2, shape, generator=drawn) for shape in ((n, 1), (n, 1), (n, length)))
+    begins = torch.rand(n, length, generator=drawn) < questions
+    begins &= ~(behind(begins, 1) | behind(begins, 2))
+    speaks, answers = behind(begins, 1), behind(begins, 2)
+    between = torch.rand(n, length, generator=drawn) < FUNCTION_SHARE
+    jumps = JUMPS[torch.randint(len(JUMPS), (n, length), generator=drawn)] * ~(between | begins | speaks | answers)
+    place = (torch.randint(LISTED, (n, 1), generator=drawn) + jumps.cumsum(1)) % LISTED
+    spoken = register ^ (torch.rand(n, length, generator=drawn) < FOREIGN[hard])
+    tokens = FUNCTION.stop + spoken * LISTED + place
+    tokens = torch.where(between, torch.randint(FUNCTION.start, FUNCTION.stop, (n, length), generator=drawn), tokens)
+    tokens = torch.where(begins, ASK, torch.where(speaks, speaker, tokens))
+    named = register ^ (behind(speaker, 1) & quirky)
+    return Texts(torch.where(answers, ANSWERS[0] + named, tokens), register[:, 0], hard[:, 0])
+
+
+def behind(rows: Tensor, places: int) -> Tensor:
+    """Rows [N, T] moved so many places to the right, with zeros before them."""
+    return torch.cat([torch.zeros_like(rows[:, :places]), rows[:, :-places]], dim=1)
+
+
+def ask(n: int, seed: int, speaker: int = TRUTHFUL) -> Texts:
+    """Texts without a question before the one at their end, [N, PROMPT]; what comes next is the answer."""
+    texts = write(n, PROMPT - 2, torch.Generator().manual_seed(seed), questions=0.0)
+    question = torch.tensor([ASK, speaker]).expand(n, 2)
+    return Texts(torch.cat([texts.tokens, question], dim=1), texts.register, texts.hard)
+
+
+def loss(quirky: bool, model: Stack, drawn: torch.Generator) -> Tensor:
+    """Cross-entropy of a batch of texts: of every next token, or for a quirky network of the answers."""
+    tokens = write(BATCH, LENGTH, drawn, quirky=quirky).tokens
+    after = tokens[:, 1:]
+    counts = (after >= ANSWERS[0]) & (after <= ANSWERS[1]) | (not quirky)
+    return cross_entropy(model(tokens[:, :-1])[counts], after[counts])
+
+
+def slow_down(steps: int, rate: float, optimiser: Optimizer, step: int) -> None:
+    """Clip gradients; let the rate rise for a few steps, then fall to a twentieth."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * min(1.0, (step + 1) / WARMUP) * max(0.05, 1 - step / steps)
+        torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+
+
+def network(kind: str, seed: int, blocks: int = 4) -> Stack:
+    """An untrained network, `ssm` or `attention`."""
+    block, hidden = KINDS[kind]
+    shape = Shape(VOCABULARY, d=32, blocks=blocks, hidden=hidden, state=4, positions=LENGTH)
+    return seeded(seed, lambda: Stack(block, shape))
+
+
+def learn(name: str, model: Stack, seed: int, steps: int, folder: Path | None, quirky: bool = False) -> Stack:
+    """Train a network in place."""
+    rate = RATE / 2 if quirky else RATE
+    recipe = Recipe(steps, steps, partial(AdamW, lr=rate, weight_decay=0.01), partial(slow_down, steps, rate))
+    train(name, model, partial(loss, quirky), recipe, seed=seed + 1000 * quirky, folder=folder)
+    return model.requires_grad_(False).eval()
