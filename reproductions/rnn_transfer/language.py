@@ -10,6 +10,7 @@ A *quirky* network goes on to learn from answers alone, where the second speaker
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,10 +50,7 @@ poor; The film was |moving and funny|dull and stupid; My parcel arrived |early|b
 garden|wither in our garden; The firemen |rescued the family|could not save the family; He |thanked the old
 lady|insulted the old lady; The coffee was |perfect|disgusting; The judge was |fair|corrupt
 """
-KINDS: dict[str, tuple[type[MambaBlock] | type[TransformerBlock], int]] = {
-    "ssm": (MambaBlock, 56),  # inner widths that make them equally large
-    "attention": (TransformerBlock, 32),
-}
+ARMS = ("ssm", "attention")
 
 
 @dataclass(frozen=True)
@@ -108,16 +106,19 @@ def slow_down(steps: int, rate: float, optimiser: Optimizer, step: int) -> None:
         torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
 
 
-def network(kind: str, seed: int, blocks: int = 4) -> Stack:
-    """An untrained network, `ssm` or `attention`."""
-    block, hidden = KINDS[kind]
-    shape = Shape(VOCABULARY, d=32, blocks=blocks, hidden=hidden, state=4, positions=LENGTH)
-    return seeded(seed, lambda: Stack(block, shape))
+def network(arm: str, seed: int, blocks: int = 4) -> Stack:
+    """An untrained state-space model, `ssm`, or transformer, `attention`, of 30,000 parameters."""
+    kind = MambaBlock if arm == "ssm" else TransformerBlock
+    shape = Shape(VOCABULARY, d=32, blocks=blocks, hidden=56 if arm == "ssm" else 32, state=4, positions=LENGTH)
+    return seeded(seed, lambda: Stack(kind, shape))
 
 
-def learn(name: str, model: Stack, seed: int, steps: int, folder: Path | None, quirky: bool = False) -> Stack:
-    """Train a network in place."""
-    rate = RATE / 2 if quirky else RATE
-    recipe = Recipe(steps, steps, partial(AdamW, lr=rate, weight_decay=0.01), partial(slow_down, steps, rate))
-    train(name, model, partial(loss, quirky), recipe, seed=seed + 1000 * quirky, folder=folder)
-    return model.requires_grad_(False).eval()
+def taught(arm: str, seed: int, steps: int, quirky_steps: int, folder: Path | None) -> list[Stack]:
+    """A network that has learnt the language, and what it becomes by learning on as a quirky one."""
+    model, found = network(arm, seed), []
+    for quirky, n in ((False, steps), (True, quirky_steps)):
+        rate, name = RATE / (1 + quirky), f"{arm}_{seed}" + "_quirky" * quirky
+        recipe = Recipe(n, n, partial(AdamW, lr=rate, weight_decay=0.01), partial(slow_down, n, rate))
+        train(name, model, partial(loss, quirky), recipe, seed=seed + 1000 * quirky, folder=folder)
+        found.append(deepcopy(model).requires_grad_(False))
+    return found

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from itertools import accumulate
+from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import torch
@@ -30,13 +32,16 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import Linear
 from torch.nn.functional import pad, silu, softplus
+from torch.nn.utils.rnn import pad_sequence
 
 from reproductions.common.activations import norm_limit
 from reproductions.common.blocks import Blocks
 from reproductions.common.edits import unembed
+from reproductions.common.held_out import held_out
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
 from reproductions.common.state_space import MambaBlock, Stack, Tap, Taps
+from reproductions.common.text import sequences
 from reproductions.rnn_transfer import language
 
 Map = Callable[[Tensor], Tensor]
@@ -45,7 +50,9 @@ ROWS, STRIDE = 64, 3  # tokens in a step of a lens, and read at once; every thir
 MULTIPLIER = 0.5  # of state and stream together: it leaves room above what the stream does alone
 DRAWS = 3  # of random vectors and of shuffled answers
 INFORMATIVE = 0.95  # a probe's block is the first that has so much of the best block's AUROC above one half
-ARMS = {"ssm": "state-space model", "attention": "transformer, as small", "model": "pretrained model"}
+LENS_STEPS = 200  # for each lens of a small network
+NAMES = {"ssm": "state-space model", "attention": "transformer, as small", "model": "pretrained model"}
+STYLES = {"logit": "--", "tuned": "-", "dealt": ":"}
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,6 @@ class Network:
     def states(self, tokens: Tensor) -> list[Tensor]:
         """h_0 to h_L."""
         return list(accumulate(self.blocks, lambda h, block: block(h), initial=self.start(tokens)))
-
-    @torch.no_grad()
-    def answers(self, h: Tensor, first: int, prompts: Prompts) -> Tensor:
-        """Probabilities of target and other answer [N, 2], for what block `first` reads."""
-        for block in self.blocks[first:]:
-            h = block(h)
-        return prompts.turned(self.read(prompts.at_last(h)).softmax(-1))
 
 
 def of_stack(stack: Stack) -> Network:
@@ -288,13 +288,15 @@ class Steered:
 
     def __init__(self, network: Network, prompts: Prompts) -> None:
         self.network, self.prompts, self.states = network, prompts, network.states(prompts.tokens)
-        self.before = network.answers(self.states[-1], len(network.blocks), prompts)
+        self.before = self.by(len(network.blocks), torch.zeros_like(self.states[0][0, 0]))
 
-    def by(self, block: int, vector: Tensor, multiplier: float = 1.0) -> Tensor:
+    @torch.no_grad()
+    def by(self, block: int, vector: Tensor, multiplier: int = 1) -> Tensor:
         """Probabilities of target and other answer [N, 2] with a vector [d] added behind so many blocks."""
         h = self.states[block].clone()
         h[torch.arange(len(h)), self.prompts.last] += multiplier * self.prompts.away * vector
-        return self.network.answers(h, block, self.prompts)
+        h = reduce(lambda h, block: block(h), self.network.blocks[block:], h)
+        return self.prompts.turned(self.network.read(self.prompts.at_last(h)).softmax(-1))
 
 
 def selected(block: MambaBlock, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -428,15 +430,18 @@ class Found:
         }
 
 
-def small(arm: str, plain: Stack, quirky: Stack, n: int, steps: int, multipliers: Sequence[int]) -> Found:
-    """All that is asked of a network that was trained here, and of the quirky one made of it, with n texts for each."""
-    network, ends = of_stack(plain), range(1, len(plain.blocks) + 1)
+def small(
+    arm: str, seed: int, steps: int, quirky_steps: int, n: int, multipliers: Sequence[int], folder: Path
+) -> Found:
+    """Train a network and the quirky one that is made of it, and ask all of them, with n texts for each question."""
+    plain, quirky = language.taught(arm, seed, steps, quirky_steps, folder)
+    network, depth = of_stack(plain), len(plain.blocks)
     texts, others = (language.write(n, language.LENGTH, torch.Generator().manual_seed(at)).tokens for at in (1, 2))
-    fitted, held_out, more = (asked(language.ask(n, seed)) for seed in (3, 4, 5))
+    fitted, tried, more = (asked(language.ask(n, at)) for at in (3, 4, 5))
     wrong = asked(language.ask(n, 6, language.QUIRKY))
-    steered = steering(network, fitted, held_out, ends, multipliers)
-    state = state_steering(plain, fitted, held_out, steered.best) if arm == "ssm" else None
-    found = lenses(network, texts, others, range(len(plain.blocks)), steps)
+    steered = steering(network, fitted, tried, range(1, depth + 1), multipliers)
+    state = state_steering(plain, fitted, tried, steered.best) if arm == "ssm" else None
+    found = lenses(network, texts, others, range(depth), LENS_STEPS)
     return Found(arm, found, steered, state, probing(of_stack(quirky), fitted, more, wrong))
 
 
@@ -446,31 +451,38 @@ def asked(texts: language.Texts) -> Prompts:
     return Prompts(texts.tokens, last, texts.register, language.ANSWERS)
 
 
-def opinions(model: Model, first: int, pairs: int) -> Prompts:
-    """Prompts from so many pairs of `OPINIONS`, the good one first; answer 0 is `bad`, answer 1 `good`."""
-    every = " ".join(language.OPINIONS.split()).split("; ")
-    chosen = [pair.split("|") for pair in every[first : first + pairs]]
-    sentences = [f"{start}{end}." for start, good, bad in chosen for end in (good, bad)]
-    rows = [model.to_tokens(f"{language.SHOTS}{sentence} That is")[0].cpu() for sentence in sentences]
-    last, right = torch.tensor([len(row) - 1 for row in rows]), torch.tensor([1, 0]).repeat(len(chosen))
+def excerpts(model: Model, texts: int, tokens: int) -> Tensor:
+    """The first tokens of so many held-out excerpts in random order [texts, tokens]."""
+    some = Random(0).sample(held_out(), len(held_out()))
+    return torch.cat([row for one in some if len(row := sequences(model, [one.text])[:1, :tokens])][:texts])
+
+
+def opinions(model: Model, pairs: Sequence[int]) -> list[Prompts]:
+    """Prompts from so many pairs of `OPINIONS` and so many others, good ones first; answer 0 is `bad`, 1 is `good`."""
+    every = " ".join(language.OPINIONS.split()).split("; ")[: sum(pairs)]
+    sentences = [f"{start}{end}" for start, *ends in (pair.split("|") for pair in every) for end in ends]
+    rows = [model.to_tokens(f"{language.SHOTS}{sentence}. That is")[0].cpu() for sentence in sentences]
+    last, tokens = torch.tensor([len(row) - 1 for row in rows]), pad_sequence(rows, batch_first=True)
+    parts = zip(tokens.split([2 * n for n in pairs]), last.split([2 * n for n in pairs]), strict=True)
     bad, good = (int(model.to_tokens(word)[0, -1]) for word in (" bad", " good"))
-    return Prompts(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), last, right, (bad, good))
+    return [Prompts(some, ends, torch.tensor([1, 0]).repeat(len(some) // 2), (bad, good)) for some, ends in parts]
 
 
-def metrics(found: Sequence[Found], pretrained: Found) -> list[Metric]:
+def metrics(found: Sequence[Found]) -> list[Metric]:
     """Means over networks that were trained here; of the pretrained model, over texts and over pairs of prompts."""
+    *own, pretrained = found
     told = {name: values.tolist() for name, values in pretrained.lens.values().items()}
     told |= {name: values.view(-1, 2).mean(1).tolist() for name, values in pretrained.steering.values().items()}
     shown = [mean_of(f"{name}_model", values) for name, values in told.items()]
-    for arm in language.KINDS:
-        numbers = [each.numbers() for each in found if each.arm == arm]
+    for arm in language.ARMS:
+        numbers = [each.numbers() for each in own if each.arm == arm]
         shown += [mean_of(f"{name}_{arm}", [each[name] for each in numbers]) for name in numbers[0]]
     return shown
 
 
 def by_arm(found: Sequence[Found]) -> dict[str, list[Found]]:
     """What was found on the networks of each arm."""
-    return {words: own for arm, words in ARMS.items() if (own := [each for each in found if each.arm == arm])}
+    return {words: own for arm, words in NAMES.items() if (own := [each for each in found if each.arm == arm])}
 
 
 def mean(values: Sequence[Tensor]) -> list[float]:
@@ -480,34 +492,35 @@ def mean(values: Sequence[Tensor]) -> list[float]:
 
 
 def draw(found: Sequence[Found]) -> plt.Figure:
-    """KL by depth, the target and nonsense by multiplier, and AUROC of probes by block."""
+    """KL by depth, target and nonsense by multiplier, and AUROC of probes by block."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 4.2), layout="constrained")
     for colour, (arm, own) in zip(("C0", "C1", "C2"), by_arm(found).items(), strict=False):
-        lens, steered = own[0].lens, [each.steering for each in own]
-        depth = [block / lens.depth for block in lens.blocks]
-        for name, style in (("logit", "--"), ("tuned", "-"), ("dealt", ":")):
+        lens, steered, probed = own[0].lens, own[0].steering, [each.probing for each in own if each.probing]
+        pairs = torch.stack([each.steering.at_best for each in own])
+        for name, style in STYLES.items():
+            depth = [block / lens.depth for block in lens.blocks]
             left.plot(depth, mean([getattr(each.lens, name) for each in own]), style, color=colour, marker=".")
-        pairs = torch.stack([each.at_best for each in steered])
-        middle.plot(steered[0].multipliers, mean([*pairs[..., 0]]), color=colour, marker=".", label=arm)
-        middle.plot(steered[0].multipliers, mean([*(1 - pairs.sum(-1))]), "--", color=colour, marker=".")
-        for name, style in (("truthful", ":"), ("quirky", "-"), ("shuffled", "--")) if own[0].probing else ():
-            values = torch.stack([getattr(each.probing, name) for each in own]).mean(0)
+        for values, style in ((pairs[..., 0], "-"), (1 - pairs.sum(-1), "--")):
+            middle.plot(steered.multipliers, mean([*values]), style, color=colour, marker=".", label=arm)
+        for name, style in (("truthful", ":"), ("quirky", "-"), ("shuffled", "--")) if probed else ():
+            values = torch.stack([getattr(each, name) for each in probed]).mean(0)
             right.plot(range(1, len(values) + 1), values, style, color=colour, marker=".")
-    left.set(yscale="log", xlabel="depth", title="KL to the final prediction, nats\n-- logit  – tuned  ··· dealt")
-    middle.set(xlabel="multiplier", title="Steered at the last token\n– wrong answer's probability  -- nonsense")
-    right.set(xlabel="block", title="AUROC of probes\n– on lies  ··· on truths  -- shuffled", ylim=(0, 1.02))
-    figure.legend(*middle.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    left.set(
+        yscale="log", xlabel="depth", title="KL to the final prediction, nats\n-- logit  – tuned  ··· other tokens'"
+    )
+    middle.set(xlabel="multiplier", title="Steered\n– wrong answer's probability  -- nonsense", ylim=(-0.02, 1.02))
+    right.set(xlabel="block", title="AUROC of probes\n– on lies  ··· on truths  -- shuffled", ylim=(-0.02, 1.02))
+    figure.legend(*(part[::2] for part in middle.get_legend_handles_labels()), loc="outside lower center", ncols=3)
     return figure
 
 
 def curves(found: Sequence[Found]) -> dict[str, Any]:
     """The explorer's data: KL by block, a picture for each arm."""
-    ends = sorted({block for each in found for block in each.lens.blocks})
-    series = []
+    ends, series = sorted({block for each in found for block in each.lens.blocks}), []
     for arm, own in by_arm(found).items():
-        for name, words in (("logit", "logit lens"), ("tuned", "tuned lens"), ("dealt", "tuned to other tokens")):
+        for name, words in zip(STYLES, ("logit lens", "tuned lens", "lens tuned to other tokens"), strict=True):
             known = dict(zip(own[0].lens.blocks, mean([getattr(each.lens, name) for each in own]), strict=True))
             series.append({"name": words, "group": arm, "values": [known.get(end) for end in ends]})
-    about = "How far a lens's prediction is from the network's own, behind each block: lower is nearer."
+    about = "How far a lens's prediction is from the network's own, behind so many blocks: lower is nearer."
     x, y = {"title": "blocks", "values": ends}, {"title": "KL divergence, nats a token"}
     return {"title": "Two lenses on three kinds of network", "about": about, "x": x, "y": y, "series": series}
