@@ -1,9 +1,9 @@
 """Do three tools made for transformers work on recurrent networks? (Paulo, Marshall and Belrose, arXiv 2404.05971)
 
-On a model of your own, Mamba and RWKV among them, with texts as tokens [N, T] to tune on and others to try:
+On a transformer, a Mamba or an RWKV of your own, with texts as tokens [N, T] to tune on and others to try:
 
     network = of_model(model, tokens)
-    found = lenses(network, tokens, others, blocks=(4, 8), steps=24)
+    found = lenses(network, tokens[:8], tokens[8:], blocks=(1,), steps=24)
     found.logit.mean(1), found.tuned.mean(1)  # KL to the final prediction behind each of the blocks, nats a token
 """
 

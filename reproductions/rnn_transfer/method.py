@@ -36,7 +36,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from reproductions.common.activations import norm_limit
 from reproductions.common.blocks import Blocks
-from reproductions.common.edits import unembed
 from reproductions.common.held_out import held_out
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
@@ -82,7 +81,8 @@ def of_model(model: Model, tokens: Tensor) -> Network:
     blocks, body = Blocks(model, tokens), model.original_model.base_model
     every = body.config.rescale_every if getattr(body, "layers_are_rescaled", False) else len(blocks) + 1
     steps = [partial(_scaled, blocks, at, 0.5 if (at + 1) % every == 0 else 1.0) for at in range(len(blocks))]
-    return Network(lambda some: model(some, stop_at_layer=0), steps, lambda h: unembed(model, model.ln_final(h)))
+    unembed = model.original_model.get_output_embeddings()
+    return Network(lambda some: model(some, stop_at_layer=0), steps, lambda h: unembed(model.ln_final(h)))
 
 
 def _scaled(blocks: Blocks, place: int, share: float, h: Tensor) -> Tensor:
@@ -431,7 +431,7 @@ class Found:
 
 
 def small(
-    arm: str, seed: int, steps: int, quirky_steps: int, n: int, multipliers: Sequence[int], folder: Path
+    arm: str, seed: int, steps: int, quirky_steps: int, n: int, multipliers: Sequence[int], folder: Path | None
 ) -> Found:
     """Train a network and the quirky one that is made of it, and ask all of them, with n texts for each question."""
     plain, quirky = language.taught(arm, seed, steps, quirky_steps, folder)
@@ -505,11 +505,11 @@ def draw(found: Sequence[Found]) -> plt.Figure:
         for name, style in (("truthful", ":"), ("quirky", "-"), ("shuffled", "--")) if probed else ():
             values = torch.stack([getattr(each, name) for each in probed]).mean(0)
             right.plot(range(1, len(values) + 1), values, style, color=colour, marker=".")
-    left.set(
-        yscale="log", xlabel="depth", title="KL to the final prediction, nats\n-- logit  – tuned  ··· other tokens'"
-    )
+    left.set(yscale="log", xlabel="share of the blocks", title="KL, nats\n-- logit  – tuned  ··· to other tokens")
     middle.set(xlabel="multiplier", title="Steered\n– wrong answer's probability  -- nonsense", ylim=(-0.02, 1.02))
     right.set(xlabel="block", title="AUROC of probes\n– on lies  ··· on truths  -- shuffled", ylim=(-0.02, 1.02))
+    right.xaxis.get_major_locator().set_params(integer=True)
+    right.axhline(0.5, color="grey", lw=0.8)
     figure.legend(*(part[::2] for part in middle.get_legend_handles_labels()), loc="outside lower center", ncols=3)
     return figure
 
