@@ -49,7 +49,7 @@ ROWS, STRIDE = 64, 3  # tokens in a step of a lens, and read at once; every thir
 MULTIPLIER = 0.5  # of state and stream together: it leaves room above what the stream does alone
 DRAWS = 3  # of random vectors and of shuffled answers
 INFORMATIVE = 0.95  # a probe's block is the first that has so much of the best block's AUROC above one half
-LENS_STEPS = 200  # for each lens of a small network
+LENS_STEPS = 100  # for each lens of a small network
 NAMES = {"ssm": "state-space model", "attention": "transformer, as small", "model": "pretrained model"}
 STYLES = {"logit": "--", "tuned": "-", "dealt": ":"}
 
