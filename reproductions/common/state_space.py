@@ -61,6 +61,12 @@ def selective_scan(decay: Tensor, drive: Tensor, read: Tensor) -> Tensor:
     return torch.einsum("tbhn,btn->bth", torch.stack(states), read)
 
 
+def last_state(decay: Tensor, drive: Tensor) -> Tensor:
+    """The state behind the last position, [batch, hidden, state]: the sum of each drive times all decays behind it."""
+    kept = decay[:, 1:].flip(1).cumprod(1).flip(1)
+    return (drive[:, :-1] * kept).sum(1) + drive[:, -1]
+
+
 class MambaBlock(nn.Module):
     """o = W_o (y * g): what the state-space path y and the gate g make of the normed stream x (Gu and Dao, Figure 3).
 
@@ -95,11 +101,19 @@ class MambaBlock(nn.Module):
 
     def mixed(self, a: Tensor) -> Tensor:
         """The state-space path: y [batch, position, hidden] of a [batch, position, hidden]."""
-        c = silu(self.convolution(pad(a.transpose(1, 2), (self.kernel - 1, 0))).transpose(1, 2))
+        c = self.convolved(a)
+        return selective_scan(*self.recurrence(c)) + self.skip * c
+
+    def convolved(self, a: Tensor) -> Tensor:
+        """c [batch, position, hidden] of a."""
+        return silu(self.convolution(pad(a.transpose(1, 2), (self.kernel - 1, 0))).transpose(1, 2))
+
+    def recurrence(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Decay, drive and read of the scan, for c."""
         step, write, read = self.select(c).split([self.rank, self.state, self.state], dim=-1)
         step = softplus(self.step(step))
         decay = torch.exp(step[..., None] * -self.log_decay.exp())
-        return selective_scan(decay, (step * c)[..., None] * write[:, :, None], read) + self.skip * c
+        return decay, (step * c)[..., None] * write[:, :, None], read
 
 
 class TransformerBlock(nn.Module):

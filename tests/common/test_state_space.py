@@ -11,6 +11,7 @@ from reproductions.common.state_space import (
     Stack,
     Taps,
     TransformerBlock,
+    last_state,
     putting,
     rank_one,
     selective_scan,
@@ -44,6 +45,15 @@ def test_the_scan_is_the_recurrence():
                 state = [decay[text, t, channel, n] * state[n] + drive[text, t, channel, n] for n in range(4)]
                 by_hand = sum(state[n] * read[text, t, n] for n in range(4))
                 assert math.isclose(found[text, t, channel], by_hand, abs_tol=1e-5)
+
+
+def test_the_last_state_is_that_of_the_loop():
+    decay, drive = torch.rand(2, 6, 3, 4), torch.randn(2, 6, 3, 4)
+    state = torch.zeros(2, 3, 4)
+    for t in range(6):
+        state = decay[:, t] * state + drive[:, t]
+    torch.testing.assert_close(last_state(decay, drive), state)
+    torch.testing.assert_close(last_state(decay[:, :1], drive[:, :1]), drive[:, 0])
 
 
 def test_the_path_is_convolution_selection_and_recurrence_channel_by_channel():
