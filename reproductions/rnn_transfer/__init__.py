@@ -7,6 +7,7 @@ On a transformer, a Mamba or an RWKV of your own, with texts as tokens [N, T] to
     found.logit.mean(1), found.tuned.mean(1)  # KL to the final prediction behind each of the blocks, nats a token
 """
 
-from reproductions.rnn_transfer.method import Prompts, lenses, of_model, probing, steering
+from reproductions.common.lenses import lenses, of_model
+from reproductions.rnn_transfer.method import Prompts, probing, steering
 
 __all__ = ["Prompts", "lenses", "of_model", "probing", "steering"]

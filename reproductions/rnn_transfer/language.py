@@ -2,16 +2,17 @@
 
 A text speaks in one of two registers, each with a list of its own of 24 words; word i of one list has its twin in the
 other. A listed word is 1, 5 or 11 places behind the one before it, around the end of the list, and in half of the texts
-every fifth is the twin from the other register. Function words stand between. Now and then comes a question: ASK, one
-of two speakers, and the answer, which names the register. To answer, a network must sum up all that it has read.
+every fifth is the twin from the other register. One of two speakers is named at the beginning, and puts function words
+of their own between. Now and then comes a question, ASK, and the answer, which names the register. To answer, a network
+must sum up all that it has read.
 
-A *quirky* network goes on to learn from answers alone, where the second speaker always gives the wrong one.
+A *quirky* network goes on to learn from answers alone, and the second speaker always gives the wrong one.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from torch.optim import AdamW, Optimizer
 from reproductions.common.state_space import MambaBlock, Shape, Stack, TransformerBlock
 from reproductions.common.training import Recipe, seeded, train
 
-TRUTHFUL, QUIRKY, ASK, ANSWERS, FUNCTION, LISTED = 0, 1, 2, (3, 4), range(5, 16), 24
+TRUTHFUL, QUIRKY, ASK, ANSWERS, FUNCTION, LISTED = 0, 1, 2, (3, 4), range(5, 17), 24
+OWN = len(FUNCTION) // 2  # function words of each speaker
 VOCABULARY = FUNCTION.stop + 2 * LISTED
 JUMPS = torch.tensor([1, 5, 11])
 FOREIGN = torch.tensor([0.0, 0.2])  # share of the other register's words in an easy and in a hard text
@@ -55,28 +57,28 @@ ARMS = ("ssm", "attention")
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts [N, T], each with its register, 0 or 1, and whether it is hard [N]."""
+    """Texts [N, T]; of each the register, 0 or 1, whether it is hard, and its speaker [N]."""
 
     tokens: Tensor
     register: Tensor
     hard: Tensor
+    speaker: Tensor
 
 
 def write(n: int, length: int, drawn: torch.Generator, questions: float = QUESTIONS, quirky: bool = False) -> Texts:
     """So many texts; quirky: the second speaker names the other register."""
-    register, hard, speaker = (torch.randint(2, shape, generator=drawn) for shape in ((n, 1), (n, 1), (n, length)))
+    register, hard, speaker = torch.randint(2, (3, n, 1), generator=drawn)
     begins = torch.rand(n, length, generator=drawn) < questions
-    begins &= ~(behind(begins, 1) | behind(begins, 2))
-    speaks, answers = behind(begins, 1), behind(begins, 2)
+    begins &= ~behind(begins, 1)
+    answers = behind(begins, 1)
     between = torch.rand(n, length, generator=drawn) < FUNCTION_SHARE
-    jumps = JUMPS[torch.randint(len(JUMPS), (n, length), generator=drawn)] * ~(between | begins | speaks | answers)
+    jumps = JUMPS[torch.randint(len(JUMPS), (n, length), generator=drawn)] * ~(between | begins | answers)
     place = (torch.randint(LISTED, (n, 1), generator=drawn) + jumps.cumsum(1)) % LISTED
     spoken = register ^ (torch.rand(n, length, generator=drawn) < FOREIGN[hard])
-    tokens = FUNCTION.stop + spoken * LISTED + place
-    tokens = torch.where(between, torch.randint(FUNCTION.start, FUNCTION.stop, (n, length), generator=drawn), tokens)
-    tokens = torch.where(begins, ASK, torch.where(speaks, speaker, tokens))
-    named = register ^ (behind(speaker, 1) & quirky)
-    return Texts(torch.where(answers, ANSWERS[0] + named, tokens), register[:, 0], hard[:, 0])
+    function = FUNCTION.start + OWN * speaker + torch.randint(OWN, (n, length), generator=drawn)
+    tokens = torch.where(between, function, FUNCTION.stop + spoken * LISTED + place)
+    tokens = torch.where(begins, ASK, torch.where(answers, ANSWERS[0] + (register ^ speaker * quirky), tokens))
+    return Texts(torch.cat([speaker, tokens[:, 1:]], dim=1), register[:, 0], hard[:, 0], speaker[:, 0])
 
 
 def behind(rows: Tensor, places: int) -> Tensor:
@@ -84,11 +86,16 @@ def behind(rows: Tensor, places: int) -> Tensor:
     return torch.cat([torch.zeros_like(rows[:, :places]), rows[:, :-places]], dim=1)
 
 
-def ask(n: int, seed: int, speaker: int = TRUTHFUL) -> Texts:
+def ask(n: int, seed: int) -> Texts:
     """Texts without a question before the one at their end, [N, PROMPT]; what comes next is the answer."""
-    texts = write(n, PROMPT - 2, torch.Generator().manual_seed(seed), questions=0.0)
-    question = torch.tensor([ASK, speaker]).expand(n, 2)
-    return Texts(torch.cat([texts.tokens, question], dim=1), texts.register, texts.hard)
+    texts = write(n, PROMPT - 1, torch.Generator().manual_seed(seed), questions=0.0)
+    return replace(texts, tokens=torch.cat([texts.tokens, torch.full((n, 1), ASK)], dim=1))
+
+
+def only(texts: Texts, speaker: int, hard: int) -> Texts:
+    """Those of one speaker that are hard, 1, or easy, 0."""
+    kept = (texts.speaker == speaker) & (texts.hard == hard)
+    return Texts(*(getattr(texts, field.name)[kept] for field in fields(texts)))
 
 
 def loss(quirky: bool, model: Stack, drawn: torch.Generator) -> Tensor:

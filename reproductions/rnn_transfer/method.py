@@ -1,11 +1,10 @@
 """Do three tools made for transformers work on recurrent networks? (Paulo, Marshall and Belrose, arXiv 2404.05971)
 
-All three see an embedding, L blocks that add to a stream h [N, T, d], and an unembedding `read`; h_l is the stream
-behind l blocks.
+All three see an embedding, L blocks that add to a stream h [N, T, d], and an unembedding; h_l is the stream behind l
+blocks.
 
-Lenses (section 4): the logit lens reads h_l as if it were h_L; the tuned lens translates it first,
-
-    p_l = softmax read(A_l h_l + b_l),   with A_l and b_l such that KL(p_L || p_l) is small.
+Lenses (section 4; `reproductions.common.lenses`): the logit lens reads h_l as if it were h_L; the tuned lens translates
+it first, by a linear map fitted so that the final prediction comes out.
 
 Contrastive activation addition (section 3): v_l is the mean of h_l at the last token over prompts with one answer, less
 that over prompts with the other, and m v_l is added there. What comes of it: matching = p(target) / (p(target) +
@@ -18,172 +17,39 @@ Shapes: N texts or prompts of T tokens, n tokens, B blocks that are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from itertools import accumulate
 from pathlib import Path
-from random import Random
 from typing import Any, cast
 
 import torch
 from matplotlib import pyplot as plt
 from scipy.stats import rankdata
 from torch import Tensor
-from torch.nn import Linear
-from torch.nn.functional import pad, silu, softplus
 from torch.nn.utils.rnn import pad_sequence
 
-from reproductions.common.activations import norm_limit
-from reproductions.common.blocks import Blocks
+from reproductions.common.excerpts import Texts, in_turns
 from reproductions.common.held_out import held_out
+from reproductions.common.lenses import Lens, Network, lenses
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
-from reproductions.common.state_space import MambaBlock, Stack, Tap, Taps
-from reproductions.common.text import sequences
+from reproductions.common.probes import logistic
+from reproductions.common.state_space import MambaBlock, Stack, Tap, Taps, last_state
+from reproductions.common.substitution import gaussian
 from reproductions.rnn_transfer import language
 
-Map = Callable[[Tensor], Tensor]
-RIDGE = 1e-2  # in units of the mean eigenvalue of X'X
-ROWS, STRIDE = 64, 3  # tokens in a step of a lens, and read at once; every third position of a held-out text is read
 MULTIPLIER = 0.5  # of state and stream together: it leaves room above what the stream does alone
-DRAWS = 3  # of random vectors and of shuffled answers
+DRAWS = 5  # of random vectors and of shuffled answers
 INFORMATIVE = 0.95  # a probe's block is the first that has so much of the best block's AUROC above one half
 LENS_STEPS = 100  # for each lens of a small network
 NAMES = {"ssm": "state-space model", "attention": "transformer, as small", "model": "pretrained model"}
 STYLES = {"logit": "--", "tuned": "-", "dealt": ":"}
 
 
-@dataclass(frozen=True)
-class Network:
-    """A language model as these tools see it: tokens to a stream, blocks that change it, a stream to logits."""
-
-    start: Map
-    blocks: Sequence[Map]
-    read: Map
-
-    @torch.no_grad()
-    def states(self, tokens: Tensor) -> list[Tensor]:
-        """h_0 to h_L."""
-        return list(accumulate(self.blocks, lambda h, block: block(h), initial=self.start(tokens)))
-
-
 def of_stack(stack: Stack) -> Network:
     """A network that was trained here."""
     return Network(stack.start, [partial(block, taps=Taps({})) for block in stack.blocks], stack.read)
-
-
-def of_model(model: Model, tokens: Tensor) -> Network:
-    """A pretrained transformer, Mamba or RWKV, for texts as long as `tokens` [N, T].
-
-    RWKV halves its stream behind every sixth block or so, which its weights allow for.
-    """
-    blocks, body = Blocks(model, tokens), model.original_model.base_model
-    every = body.config.rescale_every if getattr(body, "layers_are_rescaled", False) else len(blocks) + 1
-    steps = [partial(_scaled, blocks, at, 0.5 if (at + 1) % every == 0 else 1.0) for at in range(len(blocks))]
-    unembed = model.original_model.get_output_embeddings()
-    return Network(lambda some: model(some, stop_at_layer=0), steps, lambda h: unembed(model.ln_final(h)))
-
-
-def _scaled(blocks: Blocks, place: int, share: float, h: Tensor) -> Tensor:
-    return share * blocks.run(place, h)
-
-
-# Lenses
-
-
-def ridge(x: Tensor, y: Tensor) -> Linear:
-    """From rows x to rows y [n, d]: A = Y'X (X'X + r tr(X'X) / d)^-1, both centred."""
-    X, Y = ((rows - rows.mean(0)).double() for rows in (x, y))
-    strength = RIDGE * X.square().sum() / X.shape[1] * torch.eye(X.shape[1])
-    linear = Linear(x.shape[1], y.shape[1])
-    with torch.no_grad():
-        linear.weight.copy_(torch.linalg.solve(X.T @ X + strength, X.T @ Y).T)
-        linear.bias.copy_(y.mean(0) - linear.weight @ x.mean(0))
-    return linear
-
-
-def tuned(read: Map, x: Tensor, final: Tensor, steps: int) -> Linear:
-    """From a block's streams x to final ones [n, d]: a ridge regression, then so many steps of Adam down the KL."""
-    linear, drawn, rate = ridge(x, final), torch.Generator().manual_seed(0), 0.01 / x.shape[1] ** 0.5
-    optimiser = torch.optim.Adam(linear.parameters(), lr=rate)
-    for step in range(steps):
-        rows = torch.randint(len(x), (ROWS,), generator=drawn)
-        optimiser.zero_grad()
-        kl(read(final[rows]), read(linear(x[rows]))).mean().backward()
-        optimiser.param_groups[0]["lr"] = rate * (1 - step / steps)
-        optimiser.step()
-    return linear.requires_grad_(False)
-
-
-def kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(P || Q) in nats [...] of logits [..., vocabulary]."""
-    log_p, log_q = p.log_softmax(-1), q.log_softmax(-1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Streams at the tokens that count, [n, d] each, the last of them the final one; which these are [N, T]."""
-
-    streams: list[Tensor]
-    usual: Tensor
-
-    @classmethod
-    def of(cls, streams: Sequence[Tensor]) -> Rows:
-        """Of streams [N, T, d], the tokens that are an outlier in none."""
-        usual = torch.stack([h.norm(dim=-1) <= norm_limit(h.flatten(0, 1)) for h in streams]).all(0)
-        return cls([h[usual] for h in streams], usual)
-
-    @torch.no_grad()
-    def kl(self, read: Map, translated: Tensor) -> Tensor:
-        """KL from the final prediction to that from translated streams [n, d], mean of each text [N]."""
-        pairs = zip(self.streams[-1].split(ROWS), translated.split(ROWS), strict=True)
-        found = translated.new_zeros(self.usual.shape)
-        found[self.usual] = torch.cat([kl(read(final), read(some)) for final, some in pairs])
-        return found.sum(1) / self.usual.sum(1)
-
-
-@dataclass(frozen=True)
-class Lens:
-    """KL to the final prediction behind so many `blocks` of `depth`, mean of each held-out text [B, N].
-
-    dealt: of translators to final streams of other tokens, which learn only what is common to all. planted: the gap of
-    both lenses [N] where a stream is the final one turned by a random rotation.
-    """
-
-    blocks: tuple[int, ...]
-    depth: int
-    logit: Tensor
-    tuned: Tensor
-    dealt: Tensor
-    planted: Tensor
-
-    def values(self) -> dict[str, Tensor]:
-        """How much lower KL is than with the logit lens [N], mean over blocks; and of the two controls."""
-        gap, dealt = ((self.logit - other).mean(0) for other in (self.tuned, self.dealt))
-        return {"lens_gap": gap, "lens_gap_dealt": dealt, "lens_planted": self.planted}
-
-    def least_fall(self, values: Tensor) -> float:
-        """By how much KL [B, N] falls from one of the blocks to the next, where it falls least; below 0 if it rises."""
-        return float(-values.mean(1).diff().max())
-
-
-def lenses(network: Network, fitted: Tensor, held_out: Tensor, blocks: Sequence[int], steps: int) -> Lens:
-    """Both lenses, tuned on some texts [N, T] and tried on others; position 0 and outliers are left out."""
-    read, places, drawn = network.read, [*blocks, len(network.blocks)], torch.Generator().manual_seed(0)
-    rows = Rows.of([network.states(fitted)[place][:, 1:] for place in places])
-    held = Rows.of([network.states(held_out)[place][:, 1::STRIDE] for place in places])
-    (*x, final), (*y, last) = rows.streams, held.streams
-    dealt = final[torch.randperm(len(final), generator=drawn)]
-    turn = torch.linalg.qr(torch.randn(2 * final.shape[1:], generator=drawn)).Q
-    logit = torch.stack([held.kl(read, some) for some in y])
-    own, stray = (
-        torch.stack([held.kl(read, tuned(read, a, to, steps)(b)) for a, b in zip(x, y, strict=True)])
-        for to in (final, dealt)
-    )
-    planted = held.kl(read, last @ turn) - held.kl(read, ridge(final @ turn, final).requires_grad_(False)(last @ turn))
-    return Lens(tuple(blocks), len(network.blocks), logit, own, stray, planted)
 
 
 # Steering
@@ -202,6 +68,15 @@ class Prompts:
     def away(self) -> Tensor:
         """The direction from the right answer to the wrong one, which is the target: +1 where 0 is right [N, 1]."""
         return 1.0 - 2.0 * self.right[:, None]
+
+    @property
+    def partner(self) -> Tensor:
+        """For each prompt one whose right answer is the other one [N]."""
+        found = torch.empty_like(self.right)
+        for answer in (0, 1):
+            own, others = self.right == answer, (self.right != answer).nonzero()[:, 0]
+            found[own] = others[torch.arange(int(own.sum())) % len(others)]
+        return found
 
     def turned(self, probabilities: Tensor) -> Tensor:
         """Those of target and other answer [..., N, 2], of all probabilities [..., N, vocabulary]."""
@@ -229,7 +104,7 @@ def matching(pairs: Tensor) -> Tensor:
 
 def like(vector: Tensor, draw: int) -> Tensor:
     """A random vector of the same shape and length."""
-    drawn = torch.randn(vector.shape, generator=torch.Generator().manual_seed(draw)).to(vector)
+    drawn = gaussian(vector, draw)
     return drawn * vector.norm() / drawn.norm()
 
 
@@ -237,15 +112,18 @@ def like(vector: Tensor, draw: int) -> Tensor:
 class Steering:
     """Probabilities of target and other answer of held-out prompts [N, 2].
 
-    steered: by block and multiplier [B, multipliers, N, 2], one of which is 1. best: the block that is best on the
-    fitted prompts. random: there, with random vectors as long [DRAWS, N, 2].
+    steered: by block and multiplier [B, multipliers, N, 2]. best: the block that is best on the fitted prompts. There,
+    once: with the vector itself; random: with random ones as long [DRAWS, N, 2]; swapped: with the stream of a prompt
+    that is answered so in its place.
     """
 
     blocks: tuple[int, ...]
     multipliers: tuple[int, ...]
     best: int
     before: Tensor
+    once: Tensor
     random: Tensor
+    swapped: Tensor
     steered: Tensor
 
     @property
@@ -254,14 +132,13 @@ class Steering:
         return self.steered[self.blocks.index(self.best)]
 
     def values(self) -> dict[str, Tensor]:
-        """What is told of each prompt [N], by metric; `known`: how much likelier the right answer is, unsteered."""
-        once = self.at_best[self.multipliers.index(1)]
+        """What is told of each prompt [N], by metric."""
         return {
-            "steer": gain(self.before, once),
+            "steer": gain(self.before, self.once),
             "steer_random": gain(self.before, self.random).mean(0),
-            "matching": matching(once) - matching(self.before),
-            "nonsense": (self.before - once).sum(-1),
-            "known": self.before[:, 1] - self.before[:, 0],
+            "swapped": gain(self.before, self.swapped),
+            "matching": matching(self.once) - matching(self.before),
+            "nonsense": (self.before - self.once).sum(-1),
         }
 
 
@@ -271,15 +148,17 @@ def steering(
     """Vectors from some prompts, tried on others behind each of the blocks."""
     own, other = Steered(network, fitted), Steered(network, held_out)
     vectors = {place: fitted.contrast(fitted.at_last(own.states[place])) for place in blocks}
-    gains = {place: float(gain(own.before, own.by(place, vector)).mean()) for place, vector in vectors.items()}
+    gains = {place: float(gain(own.before, own.along(place, vector)).mean()) for place, vector in vectors.items()}
     best = max(gains, key=lambda place: gains[place])
     return Steering(
         blocks=tuple(blocks),
         multipliers=tuple(multipliers),
         best=best,
         before=other.before,
-        random=torch.stack([other.by(best, like(vectors[best], draw)) for draw in range(DRAWS)]),
-        steered=torch.stack([torch.stack([other.by(at, v, by) for by in multipliers]) for at, v in vectors.items()]),
+        once=other.along(best, vectors[best]),
+        random=torch.stack([other.along(best, like(vectors[best], draw)) for draw in range(DRAWS)]),
+        swapped=other.swapped(best),
+        steered=torch.stack([torch.stack([other.along(at, m * v) for m in multipliers]) for at, v in vectors.items()]),
     )
 
 
@@ -291,30 +170,21 @@ class Steered:
         self.before = self.by(len(network.blocks), torch.zeros_like(self.states[0][0, 0]))
 
     @torch.no_grad()
-    def by(self, block: int, vector: Tensor, multiplier: int = 1) -> Tensor:
-        """Probabilities of target and other answer [N, 2] with a vector [d] added behind so many blocks."""
+    def by(self, block: int, added: Tensor) -> Tensor:
+        """Probabilities of target and other answer [N, 2] with something [d] or [N, d] added behind so many blocks."""
         h = self.states[block].clone()
-        h[torch.arange(len(h)), self.prompts.last] += multiplier * self.prompts.away * vector
+        h[torch.arange(len(h)), self.prompts.last] += added
         h = reduce(lambda h, block: block(h), self.network.blocks[block:], h)
         return self.prompts.turned(self.network.read(self.prompts.at_last(h)).softmax(-1))
 
+    def along(self, block: int, vector: Tensor) -> Tensor:
+        """With a vector [d] from answer 0 to answer 1 added, or taken off where 1 is right."""
+        return self.by(block, self.prompts.away * vector)
 
-def selected(block: MambaBlock, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Decay, drive [N, T, hidden, state] and read [N, T, state] of a block's recurrence, for what passes its site `up`.
-
-    s_t = decay_t s_(t-1) + drive_t, and what is read is the sum over the state of read_t s_t.
-    """
-    c = silu(block.convolution(pad(a.transpose(1, 2), (block.kernel - 1, 0))).transpose(1, 2))
-    step, write, read = block.select(c).split([block.rank, block.state, block.state], dim=-1)
-    step = softplus(block.step(step))
-    decay = torch.exp(step[..., None] * -block.log_decay.exp())
-    return decay, (step * c)[..., None] * write[:, :, None], read
-
-
-def state_before_last(decay: Tensor, drive: Tensor) -> Tensor:
-    """The state [N, hidden, state] that the last token finds: the sum over t of drive_t and all decays behind t."""
-    kept = decay[:, 1:-1].flip(1).cumprod(1).flip(1)
-    return (drive[:, :-2] * kept).sum(1) + drive[:, -2]
+    def swapped(self, block: int) -> Tensor:
+        """With the stream of each prompt's partner in place of its own."""
+        own = self.prompts.at_last(self.states[block])
+        return self.by(block, own[self.prompts.partner] - own)
 
 
 def at_end(added: Tensor, value: Tensor, _: Tensor) -> Tensor:
@@ -322,38 +192,58 @@ def at_end(added: Tensor, value: Tensor, _: Tensor) -> Tensor:
     return torch.cat([value[:, :-1], (value[:, -1] + added)[:, None]], dim=1)
 
 
-@torch.no_grad()
-def state_steering(stack: Stack, fitted: Prompts, held_out: Prompts, block: int) -> dict[str, Tensor]:
+class Stateful:
+    """A state-space model at some prompts, around one block: its stream, and the state that its last token finds."""
+
+    def __init__(self, stack: Stack, prompts: Prompts, block: int) -> None:
+        self.stack, self.prompts = stack, prompts
+        up, self.ssm, self.resid = (f"{block - 1}.{site}" for site in ("up", "ssm", "resid"))
+        seen = stack.seen(prompts.tokens, [up, self.resid])
+        mamba = cast(MambaBlock, stack.blocks[block - 1])
+        decay, drive, read = mamba.recurrence(mamba.convolved(seen[up][0]))
+        self.decay, self.read, self.stream = decay[:, -1], read[:, -1], seen[self.resid][0][:, -1]
+        self.state = last_state(decay[:, :-1], drive[:, :-1])
+
+    def into_stream(self, added: Tensor) -> dict[str, Tap]:
+        """Adds something [N, d] to the stream."""
+        return {self.resid: partial(at_end, added)}
+
+    def into_state(self, added: Tensor) -> dict[str, Tap]:
+        """Adds something [N, hidden, state] to the state, which is read as read (decay v)."""
+        return {self.ssm: partial(at_end, torch.einsum("bhn,bhn,bn->bh", self.decay, added, self.read))}
+
+    def gains(self, fitted: Stateful) -> Tensor:
+        """Of the stream, stream and state, stream and random states, the state alone, and a partner's state [5, N]."""
+        by, own = MULTIPLIER * self.prompts.away, fitted.prompts
+        stream, vector = self.into_stream(by * own.contrast(fitted.stream)), own.contrast(fitted.state)
+        random, state = (like(vector, draw) for draw in range(DRAWS)), self.into_state(by[..., None] * vector)
+        swapped = self.into_state(self.state[self.prompts.partner] - self.state)
+        strays = [stream | self.into_state(by[..., None] * some) for some in random]
+        once, both, alone, partner, *stray = self.tried([stream, stream | state, state, swapped, *strays])
+        return torch.stack([once, both, torch.stack(stray).mean(0), alone, partner])
+
+    @torch.no_grad()
+    def tried(self, taps: Sequence[dict[str, Tap]]) -> Tensor:
+        """The gain [..., N] of each."""
+        logits = torch.stack([self.stack(self.prompts.tokens, some)[:, -1] for some in ({}, *taps)])
+        before, *after = self.prompts.turned(logits.softmax(-1))
+        return gain(before, torch.stack(after))
+
+
+def state_steering(stack: Stack, fitted: Prompts, held_out: Prompts) -> dict[str, Tensor]:
     """What steering a state-space model's state adds to steering its stream, and what it does alone, by prompt [N].
 
-    The stream behind the `block`-th block, and the state that this block's last token finds, which is the last of its
-    prompt. There, what v adds to a state is read as read (decay v).
+    Each is done in the block where it is best on the fitted prompts.
     """
-    mamba = cast(MambaBlock, stack.blocks[block - 1])
-    up, ssm, resid = (f"{block - 1}.{site}" for site in ("up", "ssm", "resid"))
-    own, other = (stack.seen(prompts.tokens, [up, resid]) for prompts in (fitted, held_out))
-    (decay, drive, _), (decays, _, read) = (selected(mamba, seen[up][0]) for seen in (own, other))
-    vector, by = fitted.contrast(state_before_last(decay, drive)), MULTIPLIER * held_out.away
-    stream: dict[str, Tap] = {resid: partial(at_end, by * fitted.contrast(own[resid][0][:, -1]))}
-    vectors = [vector, *(like(vector, draw) for draw in range(DRAWS))]
-    made = [by * torch.einsum("bhn,hn,bn->bh", decays[:, -1], v, read[:, -1]) for v in vectors]
-    states: list[dict[str, Tap]] = [{ssm: partial(at_end, y)} for y in made]
-    tried = [{}, stream, states[0], *(stream | state for state in states)]
-    pairs = held_out.turned(torch.stack([stack(held_out.tokens, taps)[:, -1] for taps in tried]).softmax(-1))
-    once, alone, both, *random = gain(pairs[0], pairs[1:])
-    return {"state": both - once, "state_random": torch.stack(random).mean(0) - once, "state_alone": alone}
+    places = range(1, len(stack.blocks) + 1)
+    own, other = ([Stateful(stack, prompts, at) for at in places] for prompts in (fitted, held_out))
+    best = torch.stack([some.gains(some).mean(1) for some in own]).argmax(0).tolist()
+    once, both, random, *alone = (other[at].gains(own[at])[kind] for kind, at in enumerate(best))
+    found = (both - once, random - once, *alone)
+    return dict(zip(("state", "state_random", "state_alone", "state_swapped"), found, strict=True))
 
 
 # Probes
-
-
-def probe(x: Tensor, right: Tensor) -> Tensor:
-    """A direction [d] in which streams x [n, d] with answer 1 lie above those with answer 0: linear discriminant."""
-    means = torch.stack([x[right == answer].mean(0) for answer in (0, 1)])
-    within = (x - means[right]).double()
-    covariance = within.T @ within / len(x)
-    covariance += RIDGE * covariance.trace() / len(covariance) * torch.eye(len(covariance))
-    return torch.linalg.solve(covariance, (means[1] - means[0]).double()).to(x)
 
 
 def auroc(scores: Tensor, right: Tensor) -> float:
@@ -366,41 +256,54 @@ def auroc(scores: Tensor, right: Tensor) -> float:
 class Probing:
     """AUROCs for the right answer, behind each block of a quirky network [L].
 
-    truthful, quirky, shuffled: of probes on prompts of the truthful speaker, of the other, and there if fitted to
-    shuffled answers. lies: of the network's own answers to the other speaker, for the wrong answer.
+    truthful, quirky: of logistic regressions on other prompts that are answered rightly, and on those that are not.
+    means, shuffled: there, of differences of means, and of logistic regressions on shuffled answers. lies: of the
+    network's own answers there, for the wrong answer.
     """
 
     truthful: Tensor
     quirky: Tensor
+    means: Tensor
     shuffled: Tensor
     lies: float
 
-    @property
-    def best(self) -> int:
-        """The first place from which the truthful speaker's prompts are read nearly as well as from any."""
+    def values(self) -> dict[str, float]:
+        """At the first block from which rightly answered prompts are read nearly as well as from any.
+
+        probe_known: the lower of how well these are read and how surely the network lies.
+        """
         above = self.truthful - 0.5
-        return int((above >= INFORMATIVE * above.max()).nonzero()[0])
+        best = int((above >= INFORMATIVE * above.max()).nonzero()[0])
+        found = {name: float(getattr(self, name)[best]) for name in ("truthful", "quirky", "means", "shuffled")}
+        found["known"] = min(found["truthful"], self.lies)
+        return {f"probe_{name}": value for name, value in found.items()}
 
 
 def probing(network: Network, fitted: Prompts, truthful: Prompts, quirky: Prompts) -> Probing:
     """Probes fitted where the truth is told, tried there and where it is not."""
-    (_, *x), (_, *y), (_, *z) = (
-        map(prompts.at_last, network.states(prompts.tokens)) for prompts in (fitted, truthful, quirky)
-    )
+    x, y, z = ([p.at_last(h) for h in network.states(p.tokens)[1:]] for p in (fitted, truthful, quirky))
     drawn = torch.Generator().manual_seed(0)
     shuffled = [fitted.right[torch.randperm(len(fitted.right), generator=drawn)] for _ in range(DRAWS)]
-    probes = [probe(h, fitted.right) for h in x]
-    stray = [[auroc(to @ probe(h, some), quirky.right) for h, to in zip(x, z, strict=True)] for some in shuffled]
+    answers = torch.stack([fitted.right, *shuffled], dim=1).float()
+    probes = [logistic(h, answers).weights for h in x]
+    tried = torch.tensor([[auroc(h @ w, quirky.right) for w in own] for h, own in zip(z, probes, strict=True)])
     logits = network.read(z[-1])[:, list(quirky.answers)]
     return Probing(
-        torch.tensor([auroc(h @ w, truthful.right) for h, w in zip(y, probes, strict=True)]),
-        torch.tensor([auroc(h @ w, quirky.right) for h, w in zip(z, probes, strict=True)]),
-        torch.tensor(stray).mean(0),
-        auroc(logits[:, 0] - logits[:, 1], quirky.right),
+        truthful=torch.tensor([auroc(h @ own[0], truthful.right) for h, own in zip(y, probes, strict=True)]),
+        quirky=tried[:, 0],
+        means=torch.tensor([auroc(h @ fitted.contrast(own), quirky.right) for h, own in zip(z, x, strict=True)]),
+        shuffled=tried[:, 1:].mean(1),
+        lies=auroc(logits[:, 0] - logits[:, 1], quirky.right),
     )
 
 
 # What is reported
+
+
+def gaps(lens: Lens) -> dict[str, Tensor]:
+    """How much lower KL is than with the logit lens [N], mean over blocks; and of the two controls."""
+    gap, dealt = ((lens.logit - other).mean(0) for other in (lens.tuned, lens.dealt))
+    return {"lens_gap": gap, "lens_gap_dealt": dealt, "lens_planted": lens.planted}
 
 
 @dataclass(frozen=True)
@@ -413,20 +316,13 @@ class Found:
     state: dict[str, Tensor] | None = None
     probing: Probing | None = None
 
-    def values(self) -> dict[str, Tensor]:
-        """Values of texts or prompts, by metric."""
-        return self.lens.values() | self.steering.values() | (self.state or {})
-
     def numbers(self) -> dict[str, float]:
         """A number for each metric, of a network that was trained here."""
-        assert self.probing is not None
-        lens, probing, best = self.lens, self.probing, self.probing.best
-        probes = {name: float(getattr(probing, name)[best]) for name in ("truthful", "quirky", "shuffled")}
-        return {name: float(values.mean()) for name, values in self.values().items()} | {
+        lens, values = self.lens, gaps(self.lens) | self.steering.values() | (self.state or {})
+        return {name: float(some.mean()) for name, some in values.items()} | {
             "lens_fall": lens.least_fall(lens.tuned),
             "lens_fall_dealt": lens.least_fall(lens.dealt),
-            **{f"probe_{name}": value for name, value in probes.items()},
-            "lies": probing.lies,
+            **(self.probing.values() if self.probing else {}),
         }
 
 
@@ -436,13 +332,17 @@ def small(
     """Train a network and the quirky one that is made of it, and ask all of them, with n texts for each question."""
     plain, quirky = language.taught(arm, seed, steps, quirky_steps, folder)
     network, depth = of_stack(plain), len(plain.blocks)
-    texts, others = (language.write(n, language.LENGTH, torch.Generator().manual_seed(at)).tokens for at in (1, 2))
-    fitted, tried, more = (asked(language.ask(n, at)) for at in (3, 4, 5))
-    wrong = asked(language.ask(n, 6, language.QUIRKY))
-    steered = steering(network, fitted, tried, range(1, depth + 1), multipliers)
-    state = state_steering(plain, fitted, tried, steered.best) if arm == "ssm" else None
-    found = lenses(network, texts, others, range(depth), LENS_STEPS)
-    return Found(arm, found, steered, state, probing(of_stack(quirky), fitted, more, wrong))
+    some, others = (language.write(n, language.LENGTH, torch.Generator().manual_seed(at)).tokens for at in (1, 2))
+    fitted, tried = (asked(language.ask(n, at)) for at in (3, 4))
+    easy, more = (asked(language.only(language.ask(4 * n, at), language.TRUTHFUL, 0)) for at in (5, 6))
+    wrong = asked(language.only(language.ask(4 * n, 7), language.QUIRKY, 1))
+    return Found(
+        arm,
+        lenses(network, some, others, range(depth), LENS_STEPS),
+        steering(network, fitted, tried, range(1, depth + 1), multipliers),
+        state_steering(plain, fitted, tried) if arm == "ssm" else None,
+        probing(of_stack(quirky), easy, more, wrong),
+    )
 
 
 def asked(texts: language.Texts) -> Prompts:
@@ -451,14 +351,18 @@ def asked(texts: language.Texts) -> Prompts:
     return Prompts(texts.tokens, last, texts.register, language.ANSWERS)
 
 
-def excerpts(model: Model, texts: int, tokens: int) -> Tensor:
-    """The first tokens of so many held-out excerpts in random order [texts, tokens]."""
-    some = Random(0).sample(held_out(), len(held_out()))
-    return torch.cat([row for one in some if len(row := sequences(model, [one.text])[:1, :tokens])][:texts])
+def spread(depth: int, n: int) -> list[int]:
+    """So many blocks, or fewer, evenly between the first and the last."""
+    return sorted({at * depth // (n + 1) for at in range(1, n + 1)} - {0})
+
+
+def texts(model: Model, n: int, tokens: int) -> Tensor:
+    """The first tokens of so many held-out excerpts, one of each source after the other [n, tokens]."""
+    return Texts.of(model, in_turns(held_out()), tokens=tokens).tokens[:n]
 
 
 def opinions(model: Model, pairs: Sequence[int]) -> list[Prompts]:
-    """Prompts from so many pairs of `OPINIONS` and so many others, good ones first; answer 0 is `bad`, 1 is `good`."""
+    """Prompts from so many pairs of `OPINIONS` and so many others, good before bad; answer 0 is `bad`, 1 is `good`."""
     every = " ".join(language.OPINIONS.split()).split("; ")[: sum(pairs)]
     sentences = [f"{start}{end}" for start, *ends in (pair.split("|") for pair in every) for end in ends]
     rows = [model.to_tokens(f"{language.SHOTS}{sentence}. That is")[0].cpu() for sentence in sentences]
@@ -471,7 +375,7 @@ def opinions(model: Model, pairs: Sequence[int]) -> list[Prompts]:
 def metrics(found: Sequence[Found]) -> list[Metric]:
     """Means over networks that were trained here; of the pretrained model, over texts and over pairs of prompts."""
     *own, pretrained = found
-    told = {name: values.tolist() for name, values in pretrained.lens.values().items()}
+    told = {name: values.tolist() for name, values in gaps(pretrained.lens).items()}
     told |= {name: values.view(-1, 2).mean(1).tolist() for name, values in pretrained.steering.values().items()}
     shown = [mean_of(f"{name}_model", values) for name, values in told.items()]
     for arm in language.ARMS:
