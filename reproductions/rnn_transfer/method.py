@@ -40,7 +40,8 @@ from reproductions.common.substitution import gaussian
 from reproductions.rnn_transfer import language
 
 MULTIPLIER = 0.5  # of state and stream together: it leaves room above what the stream does alone
-DRAWS = 5  # of random vectors and of shuffled answers
+DRAWS = 5  # of random vectors
+SHUFFLES = 20  # of answers, others for each network
 INFORMATIVE = 0.95  # a probe's block is the first that has so much of the best block's AUROC above one half
 LENS_STEPS = 100  # for each lens of a small network
 NAMES = {"ssm": "state-space model", "attention": "transformer, as small", "model": "pretrained model"}
@@ -279,11 +280,11 @@ class Probing:
         return {f"probe_{name}": value for name, value in found.items()}
 
 
-def probing(network: Network, fitted: Prompts, truthful: Prompts, quirky: Prompts) -> Probing:
+def probing(network: Network, fitted: Prompts, truthful: Prompts, quirky: Prompts, seed: int = 0) -> Probing:
     """Probes fitted where the truth is told, tried there and where it is not."""
     x, y, z = ([p.at_last(h) for h in network.states(p.tokens)[1:]] for p in (fitted, truthful, quirky))
-    drawn = torch.Generator().manual_seed(0)
-    shuffled = [fitted.right[torch.randperm(len(fitted.right), generator=drawn)] for _ in range(DRAWS)]
+    drawn = torch.Generator().manual_seed(seed)
+    shuffled = [fitted.right[torch.randperm(len(fitted.right), generator=drawn)] for _ in range(SHUFFLES)]
     answers = torch.stack([fitted.right, *shuffled], dim=1).float()
     probes = [logistic(h, answers).weights for h in x]
     tried = torch.tensor([[auroc(h @ w, quirky.right) for w in own] for h, own in zip(z, probes, strict=True)])
@@ -341,7 +342,7 @@ def small(
         lenses(network, some, others, range(depth), LENS_STEPS),
         steering(network, fitted, tried, range(1, depth + 1), multipliers),
         state_steering(plain, fitted, tried) if arm == "ssm" else None,
-        probing(of_stack(quirky), easy, more, wrong),
+        probing(of_stack(quirky), easy, more, wrong, seed),
     )
 
 
@@ -411,7 +412,11 @@ def draw(found: Sequence[Found]) -> plt.Figure:
             right.plot(range(1, len(values) + 1), values, style, color=colour, marker=".")
     left.set(yscale="log", xlabel="share of the blocks", title="KL, nats\n-- logit  – tuned  ··· to other tokens")
     middle.set(xlabel="multiplier", title="Steered\n– wrong answer's probability  -- nonsense", ylim=(-0.02, 1.02))
-    right.set(xlabel="block", title="AUROC of probes\n– on lies  ··· on truths  -- shuffled", ylim=(-0.02, 1.02))
+    right.set(
+        xlabel="block",
+        title="AUROC of probes\n– where the network lies  ··· where not  -- shuffled",
+        ylim=(-0.02, 1.02),
+    )
     right.xaxis.get_major_locator().set_params(integer=True)
     right.axhline(0.5, color="grey", lw=0.8)
     figure.legend(*(part[::2] for part in middle.get_legend_handles_labels()), loc="outside lower center", ncols=3)
