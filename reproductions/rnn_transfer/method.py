@@ -239,7 +239,8 @@ def state_steering(stack: Stack, fitted: Prompts, held_out: Prompts) -> dict[str
     places = range(1, len(stack.blocks) + 1)
     own, other = ([Stateful(stack, prompts, at) for at in places] for prompts in (fitted, held_out))
     best = torch.stack([some.gains(some).mean(1) for some in own]).argmax(0).tolist()
-    once, both, random, *alone = (other[at].gains(own[at])[kind] for kind, at in enumerate(best))
+    tried = {at: other[at].gains(own[at]) for at in set(best)}
+    once, both, random, *alone = (tried[at][kind] for kind, at in enumerate(best))
     found = (both - once, random - once, *alone)
     return dict(zip(("state", "state_random", "state_alone", "state_swapped"), found, strict=True))
 
