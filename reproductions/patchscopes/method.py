@@ -38,6 +38,7 @@ from reproductions.common.repeated import mean_of_repeats
 IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"  # section 4.1
 METHODS = {"identity": "token-identity prompt", "lens": "logit lens", "affine": "affine map"}
 FIRST, LAST = 16, 64  # a context has more tokens than the one, and no more than the other
+X = "x"  # stands in target prompts where an entity is asked for
 ROWS, TOP = 64, 3  # states whose logits are held at once; likeliest tokens that are kept
 EARLY = 1 / 3  # of the depth: between layer 10 of the authors' 40 and 10 of their 28
 SENTENCES = ["Yesterday we read about {}", "The letter was all about {}", "Nobody had ever told them of {}"]
@@ -314,8 +315,8 @@ def states_in(model: Model, prompt: str, names: Sequence[str], layers: Sequence[
 
 def spelled_out(model: Model, prompt: str, names: Sequence[str]) -> tuple[Tensor, int]:
     """The prompt with each name of one token for {}, [m, tokens], and where that stands."""
-    tokens = model.to_tokens(prompt.format("x")).repeat(len(names), 1)
-    at = int((tokens[0] == token(model, "x")).nonzero()[-1])
+    tokens = model.to_tokens(prompt.format(X)).repeat(len(names), 1)
+    at = int((tokens[0] == token(model, X)).nonzero()[-1])
     tokens[:, at] = torch.tensor([token(model, name) for name in names])
     return tokens, at
 
@@ -331,7 +332,7 @@ def ask(model: Model, relation: str, grid: int, sentences: int = 1) -> Asked:
     shown, asked, column = RELATIONS[relation]
     names = of_one_token(model, ENTITIES if column is None else COUNTRIES)
     prompt, backwards = " ".join([*shown, asked]), " ".join([*reversed(shown), asked])
-    layers, target = evenly(model.cfg.n_layers, grid), Target.of(model, prompt.format("x"), "x")
+    layers, target = evenly(model.cfg.n_layers, grid), Target.of(model, prompt.format(X), X)
     tokens, _ = spelled_out(model, prompt, names)
     own = likeliest(model, model.ln_final(states_at(model, tokens, torch.full((len(names),), -1))[-1]))
     if column is None:
@@ -359,7 +360,7 @@ def asked_metrics(asked: dict[str, Asked]) -> list[Metric]:
 def describe(model: Model, names: Sequence[str], grid: int, most: int = 8) -> Tensor:
     """What is written of each name's state, put behind the layer that it was read from: tokens [G, m, most]."""
     shown, asked, _ = RELATIONS["description"]
-    target = Target.of(model, " ".join([*shown, asked]).format("x"), "x")
+    target = Target.of(model, " ".join([*shown, asked]).format(X), X)
     layers = evenly(model.cfg.n_layers, grid)
     states = states_in(model, SENTENCES[0], names, layers)
     return torch.stack([target.go_on(x, layer, most) for layer, x in zip(layers, states, strict=True)]).cpu()
