@@ -79,13 +79,10 @@ class Target:
     follows: the tokens from i* on, [1, T] or, where they differ, a row for each state that will be written [n, T].
     """
 
-    @torch.no_grad()
     def __init__(self, model: Model, shared: Tensor, follows: Tensor) -> None:
         self.model, self.shared, self.follows = model, shared, follows
         self.blocks = Continued(model, shared, follows[:1])
-        self.states = [self.blocks.embedded(follows)]  # before the first block, and after each, with nothing written
-        for block in range(len(self.blocks)):
-            self.states.append(self.blocks.run(self.states[-1], block, block + 1))
+        self._states = [self.blocks.embedded(follows)]  # before the first block, and after each that was asked for
 
     @classmethod
     def of(cls, model: Model, prompt: str, subject: str = "") -> Target:
@@ -95,9 +92,16 @@ class Target:
         return cls(model, tokens[0, :at], tokens[:, at:])
 
     @torch.no_grad()
+    def behind(self, layer: int) -> Tensor:
+        """The prompt's own states behind a block, [1 or n, T, d]."""
+        for block in range(len(self._states) - 1, layer + 1):
+            self._states.append(self.blocks.run(self._states[-1], block, block + 1))
+        return self._states[layer + 1]
+
+    @torch.no_grad()
     def write(self, states: Tensor, layer: int) -> Tensor:
         """What the unembedding reads [n, d] at the end, with states [n, d] written to i* behind block `layer`."""
-        x = self.states[layer + 1].expand(len(states), -1, -1).clone()
+        x = self.behind(layer).expand(len(states), -1, -1).clone()
         x[:, 0] = states
         final: Tensor = self.model.ln_final(self.blocks.run(x, layer + 1, len(self.blocks))[:, -1])
         return final
@@ -276,7 +280,7 @@ class Asked:
     answers: the first token of each answer [m]; known: whether the model gives it when the name is spelled out (of a
     description, its own first token: whether that is not the name) [m]; plain: the token behind the prompt as it is.
     said: the token for each sentence that the states were read in, target layer, source layer and entity
-    [sentences, G, G, m]; spelled: the same [1, G, G, m] for states read where the relation is asked for.
+    [sentences, G, G, m]; spelled: the same for states read where the relation is asked for, [1, G, G, m].
     """
 
     names: list[str]
@@ -291,11 +295,23 @@ class Asked:
         """The share of source layers from which some target layer gives the answer, less that of the prompt as it is:
         for an entity's own state and, as a mean, for those of entities with another answer, [m] each; unknown ones NaN.
         """
-        right = (said[..., None] == self.answers).any(1).float().mean((0, 1))  # [states, answers]
+        base = (self.answers == self.plain).float()
+        own, other = self._by_answer((said[..., None] == self.answers).any(1).float().mean((0, 1)))
+        return own - base, other - base
+
+    def enriched(self) -> tuple[Tensor, Tensor]:
+        """Written behind blocks of the middle third: how much more often states read there give the answer than states
+        of the first layer do; for own and other states, as `gains`.
+        """
+        right = (self.said[..., None] == self.answers).float().mean(0)  # [target, source, states, answers]
+        middle = range(len(self.layers) // 3, -(-2 * len(self.layers) // 3))
+        return self._by_answer(torch.stack([right[layer, layer] - right[layer, 0] for layer in middle]).mean(0))
+
+    def _by_answer(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Of values of states and answers [m, m]: own ones, and means over states with another answer, [m] each."""
         other = (self.answers[:, None] != self.answers).float()
-        own, others = right.diagonal(), (right * other).sum(0) / other.sum(0)
-        base = torch.where(self.known, (self.answers == self.plain).float(), torch.nan)
-        return own - base, others - base
+        unknown = torch.where(self.known, 0.0, torch.nan)
+        return values.diagonal() + unknown, (values * other).sum(0) / other.sum(0) + unknown
 
     def by_layer(self) -> Tensor:
         """The share of known entities answered for, by target and source layer [G, G]."""
@@ -340,28 +356,33 @@ def ask(model: Model, relation: str, grid: int, sentences: int = 1) -> Asked:
     else:
         answers = torch.tensor([token(model, COUNTRIES[name][column]) for name in names]).to(own)
         known = own == answers
-    places = [*SENTENCES[:sentences], backwards]
-    *said, spelled = (written(model, target, states_in(model, place, names, layers), layers) for place in places)
-    as_it_is = int(likeliest(model, model.ln_final(target.states[-1][:, -1])))
-    return Asked(names, layers, answers.cpu(), known.cpu(), as_it_is, torch.stack(said).cpu(), spelled[None].cpu())
+    places = [*SENTENCES[:sentences], *([backwards] if column is not None else [])]
+    said = torch.stack([written(model, target, states_in(model, place, names, layers), layers) for place in places])
+    as_it_is = int(likeliest(model, model.ln_final(target.behind(len(target.blocks) - 1)[:, -1])))
+    said = said.cpu()
+    return Asked(names, layers, answers.cpu(), known.cpu(), as_it_is, said[:sentences], said[sentences:])
 
 
 def asked_metrics(asked: dict[str, Asked]) -> list[Metric]:
     """Attributes, as means over the relations that the model knows of a country; and descriptions."""
     found = {}
     attributes = [asked[name] for name, (*_, column) in RELATIONS.items() if column is not None]
-    for name, own in (("attribute", attributes), ("description", [asked["description"]])):
-        gains = [one.gains(one.said) for one in own]
-        found[name], found[f"{name}_other"] = (mean_of_repeats(values) for values in zip(*gains, strict=True))
+    described = asked["description"]
+    by_state = {
+        "attribute": [own.gains(own.said) for own in attributes],
+        "enriched": [own.enriched() for own in attributes],
+        "description": [described.gains(described.said)],
+    }
+    for name, values in by_state.items():
+        found[name], found[f"{name}_other"] = (mean_of_repeats(own) for own in zip(*values, strict=True))
     found["attribute_spelled"] = mean_of_repeats([own.gains(own.spelled)[0] for own in attributes])
     return [mean_of(name, values) for name, values in found.items()]
 
 
-def describe(model: Model, names: Sequence[str], grid: int, most: int = 8) -> Tensor:
+def describe(model: Model, names: Sequence[str], layers: Sequence[int], most: int = 7) -> Tensor:
     """What is written of each name's state, put behind the layer that it was read from: tokens [G, m, most]."""
     shown, asked, _ = RELATIONS["description"]
     target = Target.of(model, " ".join([*shown, asked]).format(X), X)
-    layers = evenly(model.cfg.n_layers, grid)
     states = states_in(model, SENTENCES[0], names, layers)
     return torch.stack([target.go_on(x, layer, most) for layer, x in zip(layers, states, strict=True)]).cpu()
 
@@ -416,6 +437,10 @@ class Cards:
         found: list[str] = self.model.tokenizer.batch_decode(tokens.view(-1, 1))
         return found
 
+    def _described(self, tokens: Tensor) -> str:
+        """Up to the comma behind which the prompt would turn to another entity."""
+        return "".join(self._words(tokens)).partition(",")[0].strip() or "–"
+
     def _context(self, place: int) -> dict[str, Any]:
         read = self._words(self.contexts.tokens[place, 1 : int(self.contexts.ends[place]) + 1])
         expected = self._words(self.found.truth[place])
@@ -434,7 +459,7 @@ class Cards:
 
     def _entity(self, asked: Asked, place: int, described: Tensor) -> dict[str, Any]:
         rows = [
-            {"title": f"Block {layer}", "lists": {"is described as": ["".join(self._words(tokens)).strip() or "–"]}}
+            {"title": f"Block {layer}", "lists": {"is described as": [self._described(tokens)]}}
             for layer, tokens in zip(asked.layers, described, strict=True)
         ]
         expected = self._words(asked.answers[place])

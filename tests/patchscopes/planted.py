@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -71,6 +72,12 @@ def answered(shares: float, *, by_others: float = 0.0, m: int = 30) -> Asked:
     said = torch.where(own, answers, torch.where(stolen, others, 0))
     known = torch.ones(m, dtype=torch.bool)
     return Asked([f"e{k}" for k in range(m)], [0, 1, 2, 3], answers, known, 0, said, answers.expand(shape).clone())
+
+
+def enriched(first: float, middle: float) -> Asked:
+    """The same, where states of the first source layer give the answer in another share than all later ones do."""
+    late, early = answered(middle), answered(first)
+    return replace(late, said=torch.cat([early.said[:, :, :1], late.said[:, :, 1:]], 2))
 
 
 def of_asked(claim: str, asked: Asked) -> Judgement:

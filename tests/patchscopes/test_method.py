@@ -188,13 +188,24 @@ def test_hits_and_unbroken_runs_by_hand():
 
 
 def test_gains_by_hand():
-    """Two target layers, two source layers, three entities, the last two with the same answer; 9 without a state."""
+    """Two target layers, two source layers, three entities, the last two with the same answer; 2 without a state."""
     said = torch.tensor([[[1, 2, 0], [0, 0, 0]], [[0, 0, 0], [2, 1, 2]]])[None]
     asked = Asked(["a", "b", "c"], [0, 1], torch.tensor([1, 2, 2]), torch.tensor([True, True, False]), 2, said, said)
     own, other = asked.gains(said)
     assert own[:2].tolist() == [0.5, 0.5 - 1] and math.isnan(own[2])
     assert other[:2].tolist() == [(0.5 + 0) / 2, 0.5 - 1] and math.isnan(other[2])
     assert asked.by_layer().tolist() == [[1.0, 0], [0, 0.0]]
+
+
+def test_what_middle_states_have_beyond_the_first_by_hand():
+    """Three layers, so that the middle one counts: written there, each middle state gives its answer, the second's also
+    for the first layer."""
+    said = torch.zeros(1, 3, 3, 3, dtype=torch.long)
+    said[0, 1, 1] = torch.tensor([1, 2, 1])
+    said[0, 1, 0] = torch.tensor([0, 2, 0])
+    asked = Asked(["a", "b", "c"], [0, 1, 2], torch.tensor([1, 2, 3]), torch.ones(3, dtype=torch.bool), 0, said, said)
+    own, other = asked.enriched()
+    assert own.tolist() == [1, 0, 0] and other.tolist() == [0.5, 0, 0]
 
 
 def test_layers_are_spread_evenly():
@@ -227,7 +238,7 @@ def test_names_are_read_where_they_stand(model):
 
 
 def test_descriptions_go_on_behind_a_plain_pass(model):
-    found = describe(model, WORDS, 2, most=3)
+    found = describe(model, WORDS, evenly(LAYERS, 2), most=3)
     assert found.shape == (2, 4, 3)
     shown, question, _ = method.RELATIONS["description"]
     prompt = model.to_tokens(" ".join([*shown, question]).format("w40"))
@@ -256,7 +267,7 @@ def test_what_a_run_reports_is_what_was_declared():
 def test_cards_are_what_an_explorer_draws(model, texts):
     read, asked = Contexts.of(model, texts), ask(model, "description", 2)
     found = measure(model, read, affine_maps(model, texts))
-    content = Cards(model, read, found, [0, 2]).explorer(asked, describe(model, WORDS, 2))
+    content = Cards(model, read, found, [0, 2]).explorer(asked, describe(model, WORDS, evenly(LAYERS, 2)))
     cards = json.loads(explorers.text("cards", content))["cards"]
     assert [card["name"] for card in cards] == [*(f"context {k}" for k in range(1, 12, 2)), *WORDS]
     lists = cards[0]["parts"][1]["lists"][1]["lists"]

@@ -7,7 +7,7 @@ import torch
 
 from reproductions.common.verdicts import HOLDS, OPPOSITE, POSITIVE
 from reproductions.patchscopes.method import Found, Reading
-from tests.patchscopes.planted import FREQUENT, answered, of_asked, of_layers, planted, reading, rising, truth
+from tests.patchscopes.planted import FREQUENT, answered, enriched, of_asked, of_layers, planted, reading, rising, truth
 
 LATER = ["N1", "N1b", "N1c", "N2", "N2b"]
 WORSE = reading(truth(), rising(0.0), seed=7)
@@ -60,6 +60,12 @@ def test_attributes_that_do_not_follow_the_state_are_refused(claim):
     right = answered(0.3)
     assert of_asked(claim, replace(right, said=right.said.roll(1, -1))).verdict not in POSITIVE
     assert of_asked(claim, answered(0.0, by_others=0.9)).verdict not in POSITIVE
+
+
+def test_a_middle_state_that_says_more_than_the_name_holds_and_one_that_says_as_much_does_not():
+    assert of_asked("A3", enriched(0.2, 0.8)).verdict == HOLDS
+    assert of_asked("A3", enriched(0.8, 0.2)).verdict not in POSITIVE
+    assert of_asked("A3", answered(0.0, by_others=0.9)).verdict not in POSITIVE
 
 
 def test_without_another_text_there_is_no_control():
