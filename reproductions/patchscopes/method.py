@@ -163,15 +163,16 @@ def states_at(model: Model, tokens: Tensor, places: Tensor) -> Tensor:
 
 @torch.no_grad()
 def affine_maps(model: Model, texts: Texts) -> list[LinearMap]:
-    """From the state behind each block to what the unembedding reads of the last one, by ridge regression.
+    """From the state behind each block to that behind the last, by ridge regression.
 
     On every other position; the first one, and sinks, of more than three times the median length, are left out.
     """
     tokens = texts.tokens.to(model.W_E.device)
     _, *states = (x[:, 1::2].clone() for x in Blocks(model, tokens).states(tokens))
-    finals, text = model.ln_final(states[-1]), texts.excerpt.to(tokens.device)[:, None].expand(states[0].shape[:2])
+    text = texts.excerpt.to(tokens.device)[:, None].expand(states[0].shape[:2])
     kept = [x.norm(dim=-1) <= norm_limit(x.flatten(0, 1)) for x in states]
-    return [Regression(x[k], text[k]).fit(finals[k]) for x, k in zip(states, kept, strict=True)]
+    rows = [own & kept[-1] for own in kept]
+    return [Regression(x[k], text[k]).fit(states[-1][k]) for x, k in zip(states, rows, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ def measure(model: Model, contexts: Contexts, maps: Sequence[LinearMap]) -> Foun
     finals = {
         "identity": (target.write(x, layer) for layer, x in enumerate(contexts.states)),
         "lens": (model.ln_final(x) for x in contexts.states),
-        "affine": (linear(x) for linear, x in zip(maps, contexts.states, strict=True)),
+        "affine": (model.ln_final(linear(x)) for linear, x in zip(maps, contexts.states, strict=True)),
     }
     readings = {name: Reading.of(model, own, contexts.truth) for name, own in finals.items()}
     return Found(readings, contexts.text.cpu(), contexts.truth.cpu())

@@ -143,7 +143,7 @@ def test_all_methods_agree_with_plain_passes(model, texts):
         torch.testing.assert_close(own.surprisal[layer], -log_p[:, read.truth], atol=1e-3, rtol=1e-3)
         assert torch.equal(own.top[layer, :, 0], log_p.argmax(-1))
     last = {name: found.own(found.hits(name))[-1].mean() for name in method.METHODS}
-    assert last["identity"] == last["lens"] == 1
+    assert last["identity"] == last["lens"] == last["affine"] == 1
 
 
 def test_logits_in_parts_are_the_same(model, texts, monkeypatch):
@@ -160,10 +160,11 @@ def test_affine_maps_bring_states_to_the_final_ones(model):
     """The later the layer, the better, on texts that they were not fitted on; and better than the mean."""
     fitted = Texts(random_tokens(40, 128), torch.arange(40))
     other = Contexts.of(model, Texts(random_tokens(40, method.LAST, seed=1), torch.arange(40)))
-    finals = model.ln_final(other.states[-1])
+    finals = other.states[-1]
     maps = affine_maps(model, fitted)
     errors = [(linear(x) - finals).square().mean() for linear, x in zip(maps, other.states, strict=True)]
     assert errors[0] > errors[1] > errors[2]
+    torch.testing.assert_close(maps[2](finals), finals, atol=1e-2, rtol=1e-2)
     assert errors[0] < (finals - finals.mean(0)).square().mean()
 
 
