@@ -39,7 +39,7 @@ IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"  # section 4.1
 METHODS = {"identity": "token-identity prompt", "lens": "logit lens", "affine": "affine map"}
 FIRST, LAST = 16, 64  # a context has more tokens than the one, and no more than the other
 X = "x"  # stands in target prompts where an entity is asked for
-ROWS, TOP = 64, 3  # states whose logits are held at once; likeliest tokens that are kept
+ROWS, TOP = 32, 3  # states whose logits are held at once; likeliest tokens that are kept
 EARLY = 1 / 3  # of the depth: between layer 10 of the authors' 40 and 10 of their 28
 SENTENCES = ["Yesterday we read about {}", "The letter was all about {}", "Nobody had ever told them of {}"]
 COUNTRIES = {
@@ -128,7 +128,10 @@ def of_one_token(model: Model, words: Iterable[str]) -> list[str]:
 @torch.no_grad()
 def likeliest(model: Model, finals: Tensor) -> Tensor:
     """The likeliest token [n] for what the final norm gave [n, d]."""
-    return torch.cat([unembed(model, some).argmax(-1) for some in finals.split(ROWS)])
+    found = torch.empty(len(finals), dtype=torch.long, device=finals.device)
+    for rows, some in zip(found.split(ROWS), finals.split(ROWS), strict=True):
+        rows.copy_(unembed(model, some).argmax(-1))
+    return found
 
 
 # The next token
@@ -188,13 +191,14 @@ class Reading:
     @torch.no_grad()
     def of(cls, model: Model, finals: Iterable[Tensor], truth: Tensor) -> Reading:
         """From what the unembedding reads in each layer, [n, d], and the contexts' tokens [n]."""
-        tops, surprisals = [], []
-        for layer in finals:
-            for some in layer.split(ROWS):
-                log_p = unembed(model, some).log_softmax(-1)
-                tops.append(log_p.topk(TOP).indices)
-                surprisals.append(-log_p[:, truth])
-        return cls(*(torch.cat(parts).unflatten(0, (-1, len(truth))).cpu() for parts in (tops, surprisals)))
+        n, layers = len(truth), model.cfg.n_layers
+        top, surprisal = torch.empty(layers, n, TOP, dtype=torch.long), torch.empty(layers, n, n)  # else they scatter
+        for layer, final in enumerate(finals):
+            for rows, some in zip(torch.arange(n).split(ROWS), final.split(ROWS), strict=True):
+                logits = unembed(model, some)
+                top[layer, rows] = logits.topk(TOP).indices.cpu()
+                surprisal[layer, rows] = (logits.logsumexp(-1, keepdim=True) - logits[:, truth]).cpu()
+        return cls(top, surprisal)
 
 
 @dataclass(frozen=True)
