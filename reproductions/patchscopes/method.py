@@ -29,6 +29,7 @@ from reproductions.common.activations import norm_limit
 from reproductions.common.blocks import Blocks
 from reproductions.common.continued import Continued
 from reproductions.common.edits import unembed
+from reproductions.common.errors import UserError
 from reproductions.common.excerpts import Texts
 from reproductions.common.metrics import Metric, mean_of, plain
 from reproductions.common.model import Model
@@ -121,8 +122,15 @@ def token(model: Model, word: str) -> int:
 
 
 def of_one_token(model: Model, words: Iterable[str]) -> list[str]:
-    """The words that have a token of their own."""
-    return [w for w in words if len(model.tokenizer(f" {w}", add_special_tokens=False)["input_ids"]) == 1]
+    """The words that have a token of their own.
+
+    Raises:
+        UserError: they are too few.
+    """
+    found = [w for w in words if len(model.tokenizer(f" {w}", add_special_tokens=False)["input_ids"]) == 1]
+    if len(found) < FEWEST:
+        raise UserError(f"this model's tokenizer has a token for {len(found)} of the names, fewer than {FEWEST}")
+    return found
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from reproductions import patchscopes
 from reproductions.common import explorers
 from reproductions.common.claims import load_claims
 from reproductions.common.edits import unembed
+from reproductions.common.errors import UserError
 from reproductions.common.excerpts import Texts
 from reproductions.common.metrics import plain
 from reproductions.patchscopes import method
@@ -273,3 +274,8 @@ def test_cards_are_what_an_explorer_draws(model, texts):
     assert [card["name"] for card in cards] == [*(f"context {k}" for k in range(1, 12, 2)), *WORDS]
     lists = cards[0]["parts"][1]["lists"][1]["lists"]
     assert lists["logit lens"][0] == cards[0]["words"][0]
+
+
+def test_a_tokenizer_without_the_names_is_refused(model):
+    with pytest.raises(UserError, match="has a token for 0 of the names, fewer than 4"):
+        method.of_one_token(model, ["France of old", "Japan of old"])
