@@ -40,6 +40,7 @@ IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"  # section 4.1
 METHODS = {"identity": "token-identity prompt", "lens": "logit lens", "affine": "affine map"}
 FIRST, LAST = 16, 64  # a context has more tokens than the one, and no more than the other
 X = "x"  # stands in target prompts where an entity is asked for
+FEWEST = 4  # names that are asked about
 ROWS, TOP = 32, 3  # states whose logits are held at once; likeliest tokens that are kept
 EARLY = 1 / 3  # of the depth: between layer 10 of the authors' 40 and 10 of their 28
 SENTENCES = ["Yesterday we read about {}", "The letter was all about {}", "Nobody had ever told them of {}"]
