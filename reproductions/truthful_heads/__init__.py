@@ -8,6 +8,6 @@ On a model of your own, with the 220 questions that come along, or others of you
     best = heads.probed["truth"].chosen  # for each part of the topics, heads chosen on the other two: layer * H + head
 """
 
-from reproductions.truthful_heads.method import Answers, Question, look, probes, push, questions
+from reproductions.truthful_heads.method import Question, look, probes, push, questions
 
-__all__ = ["Answers", "Question", "look", "probes", "push", "questions"]
+__all__ = ["Question", "look", "probes", "push", "questions"]

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -32,23 +32,19 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
-from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache
 
-from reproductions.common.edits import Edit, Edited, final_states, unembed
+from reproductions.common.answers import Answers
+from reproductions.common.edits import Edit, final_states
 from reproductions.common.held_out import Excerpt
-from reproductions.common.hooks import Hooked
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
 from reproductions.common.probes import logistic
 from reproductions.common.stats import mean_interval, nan_mean
-from reproductions.common.substitution import LOGITS, divergences, unit
-from reproductions.common.text import opening, sequences
+from reproductions.common.substitution import divergences, unit
+from reproductions.common.text import sequences
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 PARTS = 3  # of the topics
-BATCH = 48  # rows in a pass
 RIDGE, NEWTON = 0.01, 6  # of probes: weight of the squares, steps
 FIRST = 5.0  # alpha of the first try, from whose KL the others follow
 KL = 0.1  # nats a token: where shifts are compared
@@ -101,105 +97,6 @@ def cases(asked: Sequence[Question]) -> tuple[list[str], list[list[str]]]:
     foreign = [*asked[len(asked) // 2 :], *asked[: len(asked) // 2]]
     answers = [[own.true, own.false, own.true.upper(), far.true] for own, far in zip(asked, foreign, strict=True)]
     return [f"Q: {own.question}\nA:" for own in asked], answers
-
-
-class Outputs(Hooked):
-    """Reads z of every head at one position of each row, as `at` says."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
-        self.at, self.z = torch.empty(0, dtype=torch.long), list[Tensor]()
-
-    def hooks(self) -> list[tuple[str, Callable[..., Any]]]:
-        """One a layer, called in the order of the layers."""
-        return [(f"blocks.{layer}.attn.hook_z", self._keep) for layer in range(self.model.cfg.n_layers)]
-
-    def _keep(self, z: Tensor, hook: Any) -> None:
-        self.z.append(z[torch.arange(len(z)), self.at])
-
-
-class Answers:
-    """A model's answers to prompts, which are run once, all but their last token; shorter ones are padded in front."""
-
-    def __init__(self, model: Model, prompts: Sequence[str], answers: Sequence[Sequence[str]]) -> None:
-        self.model = model
-        rows = [torch.cat([torch.tensor([opening(model)]), self._tokens(prompt)]) for prompt in prompts]
-        self.lengths = torch.tensor([len(row) - 1 for row in rows])
-        self.last = torch.stack([row[-1] for row in rows])
-        self.answers = [[self._tokens(f" {answer}") for answer in own] for own in answers]
-        self._before = self._begun([row[:-1] for row in rows])
-
-    def _tokens(self, text: str) -> Tensor:
-        return torch.tensor(self.model.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def _begun(self, beginnings: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-        """Keys and values [N, heads, T, h] of each layer, run in the order of their lengths."""
-        order, width, found = self.lengths.argsort(), int(self.lengths.max()), []
-        for places in order.split(BATCH):
-            rows = pad_sequence([beginnings[place] for place in places], batch_first=True, padding_side="left")
-            cache, missing = self._run(rows, places, DynamicCache(), 0)[1], (0, 0, width - rows.shape[1], 0)
-            found.append([(pad(own.keys, missing), pad(own.values, missing)) for own in cache.layers])
-        back = order.argsort()
-        return [tuple(torch.cat(kind)[back] for kind in zip(*own, strict=True)) for own in zip(*found, strict=True)]
-
-    @torch.no_grad()
-    def _run(self, rows: Tensor, places: Tensor, cache: DynamicCache, seen: int) -> tuple[Tensor, Any]:
-        """Final states of rows [n, T], and the cache that grew by them; `seen` tokens stood there, padding counted."""
-        padded = (seen or rows.shape[1]) - self.lengths[places]
-        there = torch.arange(seen + rows.shape[1])[None] >= padded[:, None]
-        at, device = (there.cumsum(1) - 1).clamp(min=0)[:, seen:], self.model.W_E.device
-        given = {"attention_mask": there.long().to(device), "position_ids": at.to(device)}
-        run = self.model.original_model.base_model
-        found = run(rows.to(device), past_key_values=cache, use_cache=True, **given)
-        return found.last_hidden_state, found.past_key_values
-
-    def _follow(self, rows: Tensor, places: Tensor) -> Tensor:
-        """Final states of rows [n, T] that follow the beginnings of the prompts at these places [n]."""
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(self._before):
-            cache.update(keys[places], values[places], layer)
-        return self._run(rows, places, cache, cache.get_seq_length())[0]
-
-    def _batches(self, places: Sequence[int], which: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Numbers, places, rows of the prompts' last tokens and answers, and answers' lengths, in order of these."""
-        pairs = [(place, self.answers[place][answer]) for place in places for answer in which]
-        own, lengths = torch.tensor([place for place, _ in pairs]), torch.tensor([len(answer) for _, answer in pairs])
-        for some in lengths.argsort().split(BATCH):
-            padded = pad_sequence([pairs[number][1] for number in some], batch_first=True)
-            yield some, own[some], torch.cat([self.last[own[some], None], padded], 1), lengths[some]
-
-    def read(self, which: Sequence[int]) -> Tensor:
-        """z of all heads at the last token of each answer, [N, answers, M, h]."""
-        n, found = len(self.answers), torch.empty(0)
-        for some, places, rows, lengths in self._batches(range(n), which):
-            with Outputs(self.model) as outputs:
-                outputs.at = lengths
-                self._follow(rows, places)
-            z = torch.cat(outputs.z, 1).cpu()
-            found = found if len(found) else torch.empty(n * len(which), *z.shape[1:])
-            found[some] = z
-        return found.unflatten(0, (n, len(which)))
-
-    def log_p(self, places: Sequence[int], which: Sequence[int], edits: Mapping[str, Edit] | None = None) -> Tensor:
-        """Log-probabilities of answers, nats, [n, answers], edited where an answer's tokens are predicted."""
-        found = torch.empty(len(places) * len(which))
-        for some, own, rows, lengths in self._batches(places, which):
-            counted = torch.arange(rows.shape[1] - 1)[None] < lengths[:, None]
-            with Edited(self.model, edits or {}) as edited:
-                edited.past = 1
-                states = self._follow(rows[:, :-1], own)[counted]
-            said = torch.zeros(counted.shape).masked_scatter(
-                counted, log_probs(self.model, states, rows[:, 1:][counted])
-            )
-            found[some] = said.sum(1)
-        return found.view(len(places), len(which))
-
-
-@torch.no_grad()
-def log_probs(model: Model, states: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probabilities [n] of tokens [n] after final states [n, d], some logits at a time."""
-    parts = zip(states.split(LOGITS), tokens.to(states.device).split(LOGITS), strict=True)
-    return torch.cat([-cross_entropy(unembed(model, some).float(), own, reduction="none").cpu() for some, own in parts])
 
 
 def probes(x: Tensor, truth: Tensor, ridge: float = RIDGE) -> tuple[Tensor, Tensor]:
@@ -315,7 +212,8 @@ def shifts(z: Tensor, chosen: Tensor, for_capitals: Tensor, seed: int) -> dict[s
     k = len(chosen)
     others = [head for head in range(z.shape[2]) if head not in chosen.tolist()]
     drawn = torch.tensor(Random(seed).sample(others, min(2 * k, len(others))))
-    truthful, own = directions(z[:, [TRUE, FALSE]], chosen), z[:, [TRUE, FALSE]]
+    own = z[:, [TRUE, FALSE]]
+    truthful = directions(own, chosen)
     somewhere, capitals = random_directions(own, chosen, seed), directions(z[:, [CAPITALS, TRUE]], for_capitals)
     return {
         "truthful": truthful,
@@ -389,10 +287,9 @@ class Heads:
 
 def look(model: Model, asked: Sequence[Question], share: float, seed: int) -> Heads:
     """Read all heads, fit all probes, choose a share of the heads, and find the directions of these."""
-    topics, prompts_and_answers = [own.topic for own in asked], cases(asked)
-    answers = Answers(model, *prompts_and_answers)
-    z = answers.read(range(4))
-    alone = Answers(model, ["Q: ?\nA:"] * len(asked), prompts_and_answers[1]).read((TRUE, FALSE))
+    topics, (prompts, given) = [own.topic for own in asked], cases(asked)
+    answers = Answers(model, prompts, given)
+    z, alone = answers.read(range(4)), Answers(model, ["Q: ?\nA:"] * len(asked), given).read((TRUE, FALSE))
     truth, k = z[:, [TRUE, FALSE]], max(1, round(share * z.shape[2]))
     tasks = {
         "truth": truth,
@@ -404,10 +301,8 @@ def look(model: Model, asked: Sequence[Question], share: float, seed: int) -> He
     }
     part = dealt(topics, PARTS, seed)
     probed = {name: probe(own, part, topics, k, seed) for name, own in tasks.items()}
-    found = [
-        shifts(z[part != own], probed["truth"].chosen[own], probed["capitals"].chosen[own], PARTS * seed + own)
-        for own in range(PARTS)
-    ]
+    chosen = zip(probed["truth"].chosen, probed["capitals"].chosen, strict=True)
+    found = [shifts(z[part != own], *both, PARTS * seed + own) for own, both in enumerate(chosen)]
     true, false = answers.log_p(range(len(asked)), (TRUE, FALSE)).T
     return Heads(probed, part, true - false, told_by_words(asked, part), found)
 
@@ -509,7 +404,7 @@ def probe_metrics(asked: Sequence[Question], heads: Heads) -> list[Metric]:
         "known_fact": only((heads.preference > 0).float(), kinds),
         "known_misconception": only((heads.preference > 0).float(), ~kinds),
     }
-    return [mean_of(name, by_topic(own, topics), by_part(own, part)) for name, own in values.items()]
+    return [topics_mean(name, own, topics, part) for name, own in values.items()]
 
 
 def only(values: Tensor, there: Tensor) -> Tensor:
@@ -517,9 +412,9 @@ def only(values: Tensor, there: Tensor) -> Tensor:
     return torch.where(there, values, torch.nan)
 
 
-def by_part(values: Tensor, part: Tensor) -> list[float]:
-    """The mean of values [n] in each of the parts [n] that were held out in turn."""
-    return [nan_mean(values[part == own].tolist()) for own in range(PARTS)]
+def topics_mean(name: str, values: Tensor, topics: Sequence[str], part: Tensor) -> Metric:
+    """The mean over topics of values [n]; beside it that of each of the parts [n] that were held out in turn."""
+    return mean_of(name, by_topic(values, topics), [nan_mean(values[part == own].tolist()) for own in range(PARTS)])
 
 
 SCORES: Mapping[str, Callable[[Tensor], Tensor]] = {  # of preferences: log-odds, share of the probability, right or not
@@ -540,14 +435,12 @@ COMPARED = {  # metric: the score, the shift, and the shifts whose mean it is co
     "capitals": ("nats", "capitals", ("plain",)),
     "choice": ("choice", "truthful", ()),
     "choice_random": ("choice", "random", ()),
-    "choice_share": ("share", "truthful", ()),
 }
 
 
 def gained(parts: Sequence[Part], score: str, shift: str, kl: float = KL) -> Tensor:
     """By how much a shift raises a score of the questions that were asked, part after part, at one KL, [n]."""
-    curves = [part.curves[shift] for part in parts]
-    return torch.cat([own.at(SCORES[score](own.preference), kl) for own in curves])
+    return torch.cat([own.at(SCORES[score](own.preference), kl) for own in (part.curves[shift] for part in parts)])
 
 
 def shift_metrics(asked: Sequence[Question], parts: Sequence[Part]) -> list[Metric]:
@@ -559,7 +452,7 @@ def shift_metrics(asked: Sequence[Question], parts: Sequence[Part]) -> list[Metr
         values = gained(parts, score, shift)
         if others:
             values = values - torch.stack([gained(parts, score, other) for other in others]).mean(0)
-        found.append(mean_of(name, by_topic(values, topics), by_part(values, part)))
+        found.append(topics_mean(name, values, topics, part))
     return [*found, *costs(parts)]
 
 
@@ -576,7 +469,7 @@ def costs(parts: Sequence[Part]) -> list[Metric]:
 
 def draw(heads: Heads, asked: Sequence[Question], parts: Sequence[Part]) -> plt.Figure:
     """Probes of all heads, best first, by task; and the preference that each shift gains by KL."""
-    figure, (left, right_) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure, (left, beside) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for task in ("truth", "shuffled", "alone", "fit"):
         left.plot(heads.probed[task].accuracy.mean(0).sort(descending=True).values, label=TASKS[task])
     left.axhline(0.5, color="0.6", lw=0.8, zorder=0)
@@ -584,10 +477,10 @@ def draw(heads: Heads, asked: Sequence[Question], parts: Sequence[Part]) -> plt.
     for series in curves(asked, parts)["series"]:
         if series["group"] == PREFERENCE:
             known = [(kl, value) for kl, value in zip(AT, series["values"], strict=True) if value is not None]
-            right_.plot(*zip(*known, strict=True), "o-", ms=3, label=series["name"])
-    right_.axhline(0, color="0.6", lw=0.8, zorder=0)
-    right_.set(xlabel="KL on plain text, nats a token", title="Preference for true answers gained, nats")
-    for axes in (left, right_):
+            beside.plot(*zip(*known, strict=True), "o-", ms=3, label=series["name"])
+    beside.axhline(0, color="0.6", lw=0.8, zorder=0)
+    beside.set(xlabel="KL on plain text, nats a token", title="Preference for true answers gained, nats")
+    for axes in (left, beside):
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return figure
 
@@ -595,47 +488,29 @@ def draw(heads: Heads, asked: Sequence[Question], parts: Sequence[Part]) -> plt.
 def curves(asked: Sequence[Question], parts: Sequence[Part]) -> dict[str, Any]:
     """The explorer's data: preference gained and loss added by KL, for each shift between true and false answers."""
     topics = [asked[place].topic for part in parts for place in part.places]
-    shown = [name for name in SHIFTS if name not in OF_CAPITALS]
-    series = [
-        {
-            "name": SHIFTS[name],
-            "group": PREFERENCE,
-            **with_ends([by_topic(gained(parts, "nats", name, kl), topics) for kl in AT]),
-        }
-        for name in shown
-    ]
-    for name in shown:
-        of_texts = [torch.stack([part.curves[name].at(part.curves[name].loss, kl) for part in parts]) for kl in AT]
-        series.append({"name": SHIFTS[name], "group": LOSS, **with_ends([own.mean(0).tolist() for own in of_texts])})
-    about = "What pushing heads gains and costs, by how far it moves what the model says on plain text."
+    series = []
+    for name in (name for name in SHIFTS if name not in OF_CAPITALS):
+        gains = [by_topic(gained(parts, "nats", name, kl), topics) for kl in AT]
+        own = [part.curves[name] for part in parts]
+        added = [torch.stack([one.at(one.loss, kl) for one in own]).mean(0).tolist() for kl in AT]
+        for group, values in ((PREFERENCE, gains), (LOSS, added)):
+            series.append({"name": SHIFTS[name], "group": group, **with_ends(values)})
+    title, about = "Pushing heads towards the truth", "Gain and cost of a push, by how far it moves plain text."
     x = {"title": "KL on plain text, nats a token", "values": list(AT)}
-    return {
-        "title": "Pushing heads towards the truth",
-        "about": about,
-        "x": x,
-        "y": {"title": "nats"},
-        "series": series,
-    }
+    return {"title": title, "about": about, "x": x, "y": {"title": "nats"}, "series": series}
 
 
 def with_ends(values: Sequence[list[float]]) -> dict[str, list[float | None]]:
-    """The mean of the units at each place, and its interval; None where there is none."""
-    columns = {"values": [nan_mean(own) for own in values]}
-    columns |= {"low": [mean_interval(own)[0] for own in values], "high": [mean_interval(own)[1] for own in values]}
-    return {name: [None if isnan(value) else round(value, 4) for value in own] for name, own in columns.items()}
+    """The mean of the units at each place, and its interval; None where not all were measured."""
+    rows = [(nan_mean(own), *mean_interval(own)) if not any(map(isnan, own)) else (None,) * 3 for own in values]
+    named = zip(("values", "low", "high"), zip(*rows, strict=True), strict=True)
+    return {name: [None if value is None else round(value, 4) for value in own] for name, own in named}
 
 
 def grid(model: Model, heads: Heads) -> dict[str, Any]:
     """The other explorer's data: how well each head's probe does, task by task."""
     shape = (model.cfg.n_layers, model.cfg.n_heads)
-    items = [
-        {
-            "name": task,
-            "title": TASKS[task],
-            "values": {"accuracy": own.accuracy.mean(0).view(shape).round(decimals=4).tolist()},
-        }
-        for task, own in heads.probed.items()
-    ]
+    shown = {task: own.accuracy.mean(0).view(shape).round(decimals=4).tolist() for task, own in heads.probed.items()}
     return {
         "title": "What each head knows",
         "about": "How often a probe on a head's output is right about an answer, on topics that it was not fitted to.",
@@ -644,5 +519,5 @@ def grid(model: Model, heads: Heads) -> dict[str, Any]:
         "cell": {"one": "a head", "many": "heads"},
         "item": {"one": "a task", "many": "tasks"},
         "measures": [{"name": "accuracy", "title": "answers told right", "short": "right"}],
-        "items": items,
+        "items": [{"name": task, "title": TASKS[task], "values": {"accuracy": own}} for task, own in shown.items()],
     }

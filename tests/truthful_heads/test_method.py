@@ -11,9 +11,8 @@ import torch
 from reproductions.common import explorers
 from reproductions.common.metrics import Metric
 from reproductions.common.probes import logistic
-from reproductions.common.verdicts import HOLDS
 from reproductions.truthful_heads import method
-from reproductions.truthful_heads.method import Answers, Curve, Plain, Question, Setting
+from reproductions.truthful_heads.method import Curve, Plain, Question, Setting
 from tests.common.tiny_bridge import random_tokens
 
 TOPICS = [f"topic {topic}" for topic in range(12) for _ in range(6)]
@@ -36,11 +35,6 @@ def asked() -> list[Question]:
         )
         for number in range(24)
     ]
-
-
-@pytest.fixture(scope="module")
-def answers(model, asked):
-    return Answers(model, *method.cases(asked))
 
 
 # The questions
@@ -73,44 +67,6 @@ def test_words_of_answers_tell_nothing_of_facts():
 
 
 # Reading and pushing
-
-
-def whole(model, asked, number, answer):
-    """A prompt and one of its answers as one row of tokens, and the answer's length."""
-    prompts, given = method.cases(asked)
-    prompt = torch.tensor([0, *model.tokenizer(prompts[number], add_special_tokens=False)["input_ids"]])
-    own = torch.tensor(model.tokenizer(f" {given[number][answer]}", add_special_tokens=False)["input_ids"])
-    return torch.cat([prompt, own])[None], len(own)
-
-
-@pytest.mark.parametrize("number", [0, 5, 23])
-def test_z_is_what_a_plain_pass_has_at_the_last_token(model, asked, answers, number):
-    z = answers.read((0, 3))
-    tokens, _ = whole(model, asked, number, 3)
-    names = [f"blocks.{layer}.attn.hook_z" for layer in range(model.cfg.n_layers)]
-    _, cache = model.run_with_cache(tokens, names_filter=names)
-    by_hand = torch.cat([cache[name][0, -1] for name in names])
-    torch.testing.assert_close(z[number, 1], by_hand, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 3.0])
-@pytest.mark.parametrize("number", [0, 5, 23])
-def test_answers_are_as_likely_as_in_a_plain_pass_with_the_same_hooks(model, asked, answers, number, alpha):
-    shift = gaussian(model.cfg.n_layers * model.cfg.n_heads, answers.read((0,)).shape[-1])
-    found = answers.log_p([number], (0, 1), method.edits(model, shift, alpha))
-    for answer in (0, 1):
-        tokens, length = whole(model, asked, number, answer)
-        start = tokens.shape[1] - length - 1
-
-        def push(z, hook, start=start):
-            layer = int(hook.name.split(".")[1])
-            z[:, start:] += alpha * shift.view(model.cfg.n_layers, model.cfg.n_heads, -1)[layer]
-            return z
-
-        with model.hooks([(f"blocks.{layer}.attn.hook_z", push) for layer in range(model.cfg.n_layers)]):
-            logits = model(tokens).log_softmax(-1)[0]
-        by_hand = sum(logits[start + step, tokens[0, start + 1 + step]].item() for step in range(length))
-        assert found[0, answer].item() == pytest.approx(by_hand, abs=1e-3)
 
 
 def test_no_shift_does_nothing_to_plain_text_and_more_does_more(model):
@@ -158,7 +114,8 @@ def test_heads_that_hold_the_truth_are_chosen_and_shuffled_labels_find_nothing()
     part = method.dealt(TOPICS, 3, 0)
     found = method.probe(planted(1.0), part, TOPICS, 2, 0)
     assert all(set(own.tolist()) == {3, 7} for own in found.chosen)
-    assert found.of_chosen(found.accuracy, part).mean() > 0.95 > 0.6 > found.accuracy[:, 0].mean()
+    assert found.of_chosen(found.accuracy, part).mean() > 0.95
+    assert found.accuracy[:, 0].mean() < 0.6
     chance = method.probe(method.shuffled(planted(1.0), 0), part, TOPICS, 2, 0)
     assert chance.of_chosen(chance.accuracy, part).mean() == pytest.approx(0.5, abs=0.12)
 
@@ -256,4 +213,3 @@ def test_everything_is_measured_and_shown(model, asked):
     assert explorers.text("curves", method.curves(asked, parts))
     assert explorers.text("grid", method.grid(model, heads))
     assert len(method.draw(heads, asked, parts).axes) == 2
-    assert HOLDS
