@@ -41,7 +41,6 @@ from reproductions.rnn_transfer import language
 
 MULTIPLIER = 0.5  # of state and stream together: it leaves room above what the stream does alone
 DRAWS = 5  # of random vectors
-SHUFFLES = 20  # of answers, others for each network
 INFORMATIVE = 0.95  # a probe's block is the first that has so much of the best block's AUROC above one half
 LENS_STEPS = 100  # for each lens of a small network
 NAMES = {"ssm": "state-space model", "attention": "transformer, as small", "model": "pretrained model"}
@@ -259,14 +258,14 @@ class Probing:
     """AUROCs for the right answer, behind each block of a quirky network [L].
 
     truthful, quirky: of logistic regressions on other prompts that are answered rightly, and on those that are not.
-    means, shuffled: there, of differences of means, and of logistic regressions on shuffled answers. lies: of the
-    network's own answers there, for the wrong answer.
+    means, untrained: there, of differences of means, and of logistic regressions in the network's untrained start.
+    lies: of the network's own answers there, for the wrong answer.
     """
 
     truthful: Tensor
     quirky: Tensor
     means: Tensor
-    shuffled: Tensor
+    untrained: Tensor
     lies: float
 
     def values(self) -> dict[str, float]:
@@ -276,25 +275,33 @@ class Probing:
         """
         above = self.truthful - 0.5
         best = int((above >= INFORMATIVE * above.max()).nonzero()[0])
-        found = {name: float(getattr(self, name)[best]) for name in ("truthful", "quirky", "means", "shuffled")}
+        found = {name: float(getattr(self, name)[best]) for name in ("truthful", "quirky", "means", "untrained")}
         found["known"] = min(found["truthful"], self.lies)
         return {f"probe_{name}": value for name, value in found.items()}
 
 
-def probing(network: Network, fitted: Prompts, truthful: Prompts, quirky: Prompts, seed: int = 0) -> Probing:
-    """Probes fitted where the truth is told, tried there and where it is not."""
-    x, y, z = ([p.at_last(h) for h in network.states(p.tokens)[1:]] for p in (fitted, truthful, quirky))
-    drawn = torch.Generator().manual_seed(seed)
-    shuffled = [fitted.right[torch.randperm(len(fitted.right), generator=drawn)] for _ in range(SHUFFLES)]
-    answers = torch.stack([fitted.right, *shuffled], dim=1).float()
-    probes = [logistic(h, answers).weights for h in x]
-    tried = torch.tensor([[auroc(h @ w, quirky.right) for w in own] for h, own in zip(z, probes, strict=True)])
+def behind(network: Network, prompts: Prompts) -> list[Tensor]:
+    """The stream at each prompt's last token behind each block."""
+    return [prompts.at_last(h) for h in network.states(prompts.tokens)[1:]]
+
+
+def told(network: Network, fitted: Prompts, *tried: Prompts) -> list[Tensor]:
+    """AUROCs behind each block [L] of logistic regressions, on some prompts after the other."""
+    probes = [logistic(h, fitted.right[:, None].float()).weights[0] for h in behind(network, fitted)]
+    each = ((own, behind(network, own)) for own in tried)
+    return [torch.tensor([auroc(h @ w, own.right) for h, w in zip(z, probes, strict=True)]) for own, z in each]
+
+
+def probing(network: Network, start: Network, fitted: Prompts, truthful: Prompts, quirky: Prompts) -> Probing:
+    """Probes fitted where the truth is told, tried there and where it is not; and in a network's untrained start."""
+    read, lied_to = told(network, fitted, truthful, quirky)
+    x, z = behind(network, fitted), behind(network, quirky)
     logits = network.read(z[-1])[:, list(quirky.answers)]
     return Probing(
-        truthful=torch.tensor([auroc(h @ own[0], truthful.right) for h, own in zip(y, probes, strict=True)]),
-        quirky=tried[:, 0],
+        truthful=read,
+        quirky=lied_to,
         means=torch.tensor([auroc(h @ fitted.contrast(own), quirky.right) for h, own in zip(z, x, strict=True)]),
-        shuffled=tried[:, 1:].mean(1),
+        untrained=told(start, fitted, quirky)[0],
         lies=auroc(logits[:, 0] - logits[:, 1], quirky.right),
     )
 
@@ -343,7 +350,7 @@ def small(
         lenses(network, some, others, range(depth), LENS_STEPS),
         steering(network, fitted, tried, range(1, depth + 1), multipliers),
         state_steering(plain, fitted, tried) if arm == "ssm" else None,
-        probing(of_stack(quirky), easy, more, wrong, seed),
+        probing(of_stack(quirky), of_stack(language.network(arm, seed).requires_grad_(False)), easy, more, wrong),
     )
 
 
@@ -408,14 +415,14 @@ def draw(found: Sequence[Found]) -> plt.Figure:
             left.plot(depth, mean([getattr(each.lens, name) for each in own]), style, color=colour, marker=".")
         for values, style in ((pairs[..., 0], "-"), (1 - pairs.sum(-1), "--")):
             middle.plot(steered.multipliers, mean([*values]), style, color=colour, marker=".", label=arm)
-        for name, style in (("truthful", ":"), ("quirky", "-"), ("shuffled", "--")) if probed else ():
+        for name, style in (("truthful", ":"), ("quirky", "-"), ("untrained", "--")) if probed else ():
             values = torch.stack([getattr(each, name) for each in probed]).mean(0)
             right.plot(range(1, len(values) + 1), values, style, color=colour, marker=".")
     left.set(yscale="log", xlabel="share of the blocks", title="KL, nats\n-- logit  – tuned  ··· to other tokens")
     middle.set(xlabel="multiplier", title="Steered\n– wrong answer's probability  -- nonsense", ylim=(-0.02, 1.02))
     right.set(
         xlabel="block",
-        title="AUROC of probes\n– where the network lies  ··· where not  -- shuffled",
+        title="AUROC of probes\n– where the network lies  ··· where not  -- there, untrained",
         ylim=(-0.02, 1.02),
     )
     right.xaxis.get_major_locator().set_params(integer=True)

@@ -232,6 +232,12 @@ def deciding(sign=1.0):
     return Network(lambda t: embedding[t], [block], lambda h: h @ unembedding)
 
 
+def deaf():
+    """A network that does not see which answer is right."""
+    embedding = noise(5, 8, seed=4)
+    return Network(lambda t: embedding[t % 5], [lambda h: h], lambda h: h @ torch.zeros(8, 20))
+
+
 def deciders(n, seed):
     right = torch.arange(n) % 2
     tokens = torch.randint(5, (n, 6), generator=drawn(seed)) + 5 * right[:, None]
@@ -332,21 +338,23 @@ def test_auroc_counts_pairs():
     assert method.auroc(scores, right) == pytest.approx(sum(pairs) / 6)
 
 
-def test_probes_read_what_a_lying_network_knows_and_shuffled_ones_do_not():
+def test_probes_read_what_a_lying_network_knows_and_its_untrained_start_does_not():
     liar, fitted = deciding(sign=-1.0), deciders(200, 0)
-    found = method.probing(liar, fitted, deciders(200, 1), deciders(200, 2))
+    found = method.probing(liar, deaf(), fitted, deciders(200, 1), deciders(200, 2))
     assert found.lies > 0.99 and found.quirky[0] > 0.99
-    assert method.probing(deciding(), fitted, fitted, fitted).lies < 0.01
+    assert method.probing(deciding(), liar, fitted, fitted, fitted).lies < 0.01
     spread = torch.linspace(-0.02, 0.02, 5)
-    claim, right, wrong = BY_ID["Q1"], found.quirky[0] + spread - 0.03, found.shuffled[0] + spread
+    claim, right, wrong = BY_ID["Q1"], found.quirky[0] + spread - 0.03, found.untrained[0] + spread
     assert _verdict(claim, right, wrong) == "holds"
+    passed_on = method.probing(liar, deciding(), fitted, deciders(200, 1), deciders(200, 2))
+    assert _verdict(claim, right, passed_on.untrained[0] + spread) != "holds"
     assert _verdict(claim, 1 - right, wrong) != "holds" and _verdict(claim, 0.5 + spread, wrong) != "holds"
 
 
 def test_the_probe_is_of_the_first_informative_block():
     truthful, others = torch.tensor([0.6, 0.97, 0.99, 0.98]), torch.arange(4.0)
     found = method.Probing(truthful, others, 2 * others, 3 * others, lies=0.9).values()
-    assert (found["probe_quirky"], found["probe_means"], found["probe_shuffled"]) == (1.0, 2.0, 3.0)
+    assert (found["probe_quirky"], found["probe_means"], found["probe_untrained"]) == (1.0, 2.0, 3.0)
     assert found["probe_known"] == 0.9
 
 
@@ -354,8 +362,8 @@ def test_an_untrained_transformer_passes_the_register_on():
     """What the page says of probes: the stream holds it before anything is learnt."""
     quirky = method.of_stack(language.network("attention", 0).requires_grad_(False))
     kinds = ((5, language.TRUTHFUL, 0), (6, language.TRUTHFUL, 0), (7, language.QUIRKY, 1))
-    asked = [method.asked(language.only(language.ask(512, at), speaker, hard)) for at, speaker, hard in kinds]
-    assert method.probing(quirky, *asked).quirky[0] > 0.8
+    fitted, _, wrong = (method.asked(language.only(language.ask(512, at), own, hard)) for at, own, hard in kinds)
+    assert method.told(quirky, fitted, wrong)[0][0] > 0.8
 
 
 # What is reported
