@@ -1,15 +1,18 @@
 """AtP*: which parts of a model matter, estimated from gradients (Kramar et al. 2024, arXiv 2403.00745)
 
-On a model of your own, and a pair of prompts of equal length of which another answer is right:
+On a model of your own, and two prompts of equal length that are to be answered differently:
 
     texts = Texts("The capital of France is", "The capital of Spain is", ("Paris",), ("Madrid",))
-    plan = Plan.of(model, halves=48, checked=10, dropped=0, seed=0)
-    found = measure(model, "capitals", paired(model, texts), plan)
-    best = found.estimates["star"].topk(10).indices  # the nodes to patch first, by AtP*
-    nodes = found.places[best]  # layer, kind and head of each; found.true has what patching says
+    pair = paired(model, texts)
+    patching = Patching(model, pair.clean, pair.corrupted, POINTS)
+    nodes, runs = nodes_of(patching), (patching, patching.clean, patching.corrupted)
+    found = estimates(*runs, asked(pair), nodes, layers=range(model.cfg.n_layers))
+    best = [nodes[place] for place in found["star"].topk(4).indices]  # by AtP*, to be patched first
+    effects = true_effects(*runs, asked(pair), [[node] for node in best])
 """
 
-from reproductions.atp_star.method import KINDS, Plan, estimates, measure, metrics
+from reproductions.atp_star.method import POINTS, asked, estimates, nodes_of, true_effects
+from reproductions.common.patching import Patching
 from reproductions.common.prompt_pairs import Texts, paired
 
-__all__ = ["KINDS", "Plan", "Texts", "estimates", "measure", "metrics", "paired"]
+__all__ = ["POINTS", "Patching", "Texts", "asked", "estimates", "nodes_of", "paired", "true_effects"]

@@ -9,10 +9,10 @@ happens to L when it takes its value n' from another prompt while all else follo
     GradDrop: sum over layers l of |I_l(n)| / (layers - 1), where I_l has no gradient through what layer l adds.
 
 AtP* is the last two together. The paper's equations were not seen: these are those of summaries, and of an unofficial
-replication's comments. Attention and MLP of a layer are dropped together. The bound on what was missed is derived here
-(`bound`).
+replication's comments. Attention and MLP of a layer are dropped together. The bound on what was missed is derived
+here (`common/patching_estimates.py`).
 
-Shapes: n nodes, T positions that follow the shared beginning, K positions in all, R gradients, S subsets.
+Shapes: n nodes, T positions that follow the shared beginning, K positions in all, R gradients, S random halves.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, product
+from math import log2
 from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
-from scipy.stats import chi2
 from torch import Tensor
 
 from reproductions.common.answer_metrics import logit_difference
@@ -35,15 +35,16 @@ from reproductions.common.metrics import Metric, mean_of, missing, plain, share_
 from reproductions.common.model import Model
 from reproductions.common.patching import HEADS, MLPS, Node, Patching, Recorded, Replaced, Run
 from reproductions.common.patching_cost import Cost, patching_cost, timed
+from reproductions.common.patching_estimates import bound, by_halves, checks, halves, places, ranks, recall
 from reproductions.common.prompt_pairs import Pair, pairs
 from reproductions.common.stats import spearman
 
 QUERIES, KEYS, PATTERN, ATTENTION = "attn.hook_q", "attn.hook_k", "attn.hook_pattern", "hook_attn_out"
 KINDS = (QUERIES, KEYS, HEADS, MLPS)
+POINTS = (*KINDS, PATTERN)
 GROUPS = {"all": KINDS, "attention": (QUERIES, KEYS), "outputs": (HEADS, MLPS)}
 QUESTIONS = ("indirect objects", "greater than", "capitals")  # families whose answers have nothing in common
-LEVEL = 0.95  # of the bound
-BATCH = 128  # patches whose logits are held at once
+BATCH = 32  # patches whose logits are held at once
 
 
 def nodes_of(patching: Patching, apart: bool = False) -> list[Node]:
@@ -145,42 +146,9 @@ def estimates(
     return {"atp": atp[:, 0], "qk": fixed[:, 0], "star": star}
 
 
-def subsets(n: int, draws: int, seed: int, among: Tensor | None = None) -> Tensor:
-    """Random halves of n nodes [S, n]: each of those `among` is in one with chance 1/2, whatever the others are."""
-    halves = torch.rand(draws, n, generator=torch.Generator().manual_seed(seed)) < 0.5
-    return halves if among is None else halves & among
-
-
-def joint_effects(
-    patching: Patching, base: Run, donor: Run, answer: Answer, nodes: Sequence[Node], member: Tensor
-) -> Tensor:
-    """The effect [S] of patching all nodes of a subset together."""
-    patches = [[nodes[place] for place in row.nonzero()[:, 0].tolist()] for row in member]
-    return true_effects(patching, base, donor, answer, patches)
-
-
-def by_subsets(member: Tensor, effects: Tensor) -> Tensor:
-    """A rival of AtP [n]: the mean effect of subsets that have a node less that of those that have not."""
-    inside, outside = member.float(), (~member).float()
-    return effects @ inside / inside.sum(0).clamp(min=1) - effects @ outside / outside.sum(0).clamp(min=1)
-
-
-def bound(effects: Tensor) -> float:
-    """An upper confidence bound for the largest effect of any one node, from joint effects [S] of random halves.
-
-    Let f be the effect of a random half, and m(n) the mean over halves of the others of what adding n changes in f.
-    Whatever the nodes do together, f = E f + sum over n of s_n m(n) / 2 + what is orthogonal to all these, with s_n = 1
-    for members and -1 for others. So
-
-        Var f >= sum over n of m(n)^2 / 4 >= max m(n)^2 / 4,
-
-    and an upper bound for Var f, (S - 1) s^2 / chi2(0.05, S - 1) with the sample variance s^2, gives one for max |m|.
-    The quantile is that of normal f. Where effects add up, m is what a node does alone, and f, a sum of signs, has
-    lighter tails than a normal variable, which makes the bound safe in large samples; where nodes undo each other, m
-    may be less than what a node does alone. Neither is certain in a model, so that it is put to the test.
-    """
-    freedom = len(effects) - 1
-    return 2 * float(effects.std()) * (freedom / float(chi2.ppf(1 - LEVEL, freedom))) ** 0.5
+def by_members(nodes: Sequence[Node], member: Tensor) -> list[list[Node]]:
+    """The nodes of each half [S, n]."""
+    return [[nodes[place] for place in row.nonzero()[:, 0].tolist()] for row in member]
 
 
 @dataclass(frozen=True)
@@ -233,28 +201,24 @@ class Plan:
 
 def measure(model: Model, family: str, pair: Pair, plan: Plan, apart: bool = False) -> Found:
     """True and estimated effects of every node on a pair; `apart`, at single positions, without halves and bounds."""
-    patching = Patching(model, pair.clean, pair.corrupted, (*KINDS, PATTERN))
+    patching = Patching(model, pair.clean, pair.corrupted, POINTS)
     run, answer, nodes = (patching, patching.clean, patching.corrupted), asked(pair), nodes_of(patching, apart)
     true, whole = timed(lambda: true_effects(*run, answer, [[node] for node in nodes]))
     guessed, both = timed(lambda: estimates(*run, answer, nodes, plan.layers))
     _, alone = timed(lambda: first_order(*run[1:], slopes(*run[:2], answer), nodes))
     for place, other in enumerate(other_questions(model, family)):
         guessed[f"other {place}"] = first_order(*run[1:], slopes(*run[:2], other), nodes)[:, 0]
-    seconds, places = {"true": whole, "star": both, "atp": alone}, torch.tensor([_place(node) for node in nodes])
+    seconds, places_of = {"true": whole, "star": both, "atp": alone}, torch.tensor([_place(node) for node in nodes])
     if apart:
-        return Found(family, places, true, guessed, seconds)
-    member = subsets(len(nodes), plan.halves, plan.seed)
-    effects, seconds["halves"] = timed(lambda: joint_effects(*run, answer, nodes, member))
-    guessed["halves"] = by_subsets(member, effects)
-    left = [unpatched(order, plan.checked) for order in (guessed["star"], torch.rand(len(nodes), generator=_drawn(1)))]
-    joint = [joint_effects(*run, answer, nodes, subsets(len(nodes), plan.halves, plan.seed + 1, some)) for some in left]
-    missed = tuple(true[some].abs().max().item() for some in left)
-    return Found(family, places, true, guessed, seconds, tuple(map(bound, joint)), missed)
-
-
-def unpatched(order: Tensor, percent: int) -> Tensor:
-    """Which nodes [n] are left when so many percent of them, the first by their estimates [n], were patched."""
-    return order.abs().argsort(descending=True).argsort() >= len(order) * percent // 100
+        return Found(family, places_of, true, guessed, seconds)
+    member = halves(len(nodes), plan.halves, plan.seed)
+    effects, seconds["halves"] = timed(lambda: true_effects(*run, answer, by_members(nodes, member)))
+    guessed["halves"] = by_halves(member, effects)
+    orders = guessed["star"], torch.rand(len(nodes), generator=_drawn(plan.seed))
+    left = [places(order) >= len(nodes) * plan.checked // 100 for order in orders]
+    patches = [by_members(nodes, halves(len(nodes), plan.halves, plan.seed + 1, some)) for some in left]
+    bounds = tuple(bound(true_effects(*run, answer, own)) for own in patches)
+    return Found(family, places_of, true, guessed, seconds, bounds, tuple(true[o].abs().max().item() for o in left))
 
 
 def _place(node: Node) -> tuple[int, int, int]:
@@ -266,30 +230,6 @@ def _drawn(seed: int) -> torch.Generator:
 
 
 # How good estimates are
-
-
-def ranks(true: Tensor, estimate: Tensor, top: int) -> Tensor:
-    """The places, from 0 on, that an estimate gives to the nodes whose true effects are largest, [top]."""
-    return estimate.abs().argsort(descending=True).argsort()[true.abs().topk(top).indices]
-
-
-def recall(true: Tensor, estimate: Tensor, top: int) -> float:
-    """The share of the true top nodes that are among the estimate's, above that of a draw at random."""
-    return (ranks(true, estimate, top) < top).double().mean().item() - top / len(true)
-
-
-def checks(true: Tensor, estimate: Tensor, top: int) -> float:
-    """How many nodes must be patched, in the order of an estimate, to have met all true top nodes: doublings of top."""
-    return ((ranks(true, estimate, top).max() + 1) / top).log2().item()
-
-
-def dealt(found: Found, one: Tensor, other: Tensor) -> Tensor:
-    """An estimate `one`, with what the `other` changes in it dealt anew among the nodes of the same kind."""
-    change, random = torch.zeros_like(one), _drawn(int(found.true.abs().sum() * 1e4))
-    for kind in range(len(KINDS)):
-        own = (found.places[:, 1] == kind).nonzero()[:, 0]
-        change[own] = (other - one)[own[torch.randperm(len(own), generator=random)]]
-    return one + change
 
 
 @dataclass(frozen=True)
@@ -305,28 +245,33 @@ class Score:
         own, values = self.found.group(self.group), self._named(estimate)
         return measure(self.found.true[own], values[own], self.top)
 
-    def saved(self, one: str, other: str, shuffle: bool = False) -> float:
-        """Halvings of the checks that it takes, from one estimate to the other; or to one dealt anew."""
-        a, b = self._named(one).abs(), self._named(other).abs()
-        return self.of(checks, a) - self.of(checks, dealt(self.found, a, b) if shuffle else b)
+    def saved(self, one: str, other: str | Tensor) -> float:
+        """Halvings of the checks that it takes, from one estimate to the other."""
+        return self.of(checks, one) - self.of(checks, other)
 
     def gained(self, one: str, other: str) -> float:
         """How much recall rises from one estimate to the other."""
         return self.of(recall, other) - self.of(recall, one)
 
-    def fixed(self, shuffle: bool) -> Tensor:
-        """AtP with the QK fix, or with its changes dealt anew."""
-        atp, qk = self.found.estimates["atp"], self.found.estimates["qk"]
-        return dealt(self.found, atp, qk) if shuffle else qk
+    def dealt(self, other: str, one: str = "") -> Tensor:
+        """What an estimate says beyond another, or beyond nothing, dealt anew among nodes of a kind, on top of that."""
+        end, random = self._named(other), _drawn(int(self.found.true.abs().sum() * 1e4))
+        start = self._named(one) if one else torch.zeros_like(end)
+        if other == "star":  # which has no sign
+            start = start.abs()
+        change, kinds = torch.zeros_like(end), self.found.places[:, 1]
+        for own in ((kinds == kind).nonzero()[:, 0] for kind in range(len(KINDS))):
+            change[own] = (end - start)[own[torch.randperm(len(own), generator=random)]]
+        return start + change
 
-    def fewer_short(self, shuffle: bool = False) -> float:
-        """The share of the true top nodes that AtP puts at less than half, less that with the QK fix."""
-        return self.among_top(short, "atp") - self.among_top(short, self.fixed(shuffle))
+    def fewer_short(self, fixed: str | Tensor) -> float:
+        """The share of the true top nodes that AtP puts at less than half, less that of an estimate with the QK fix."""
+        return self.among_top(short, "atp") - self.among_top(short, fixed)
 
-    def closer(self, shuffle: bool = False) -> float:
+    def closer(self, fixed: str | Tensor) -> float:
         """Halvings of AtP's mean error by the QK fix."""
-        own, atp, after = self.found.group(self.group), self.found.estimates["atp"], self.fixed(shuffle)
-        errors = [(estimate - self.found.true)[own].abs().mean() for estimate in (atp, after)]
+        own = self.found.group(self.group)
+        errors = [(self._named(estimate) - self.found.true)[own].abs().mean() for estimate in ("atp", fixed)]
         return (errors[0] / errors[1]).log2().item()
 
     def among_top(self, condition: Callable[[Tensor, Tensor], Tensor], estimate: str | Tensor) -> float:
@@ -335,11 +280,6 @@ class Score:
         true, guess = self.found.true[own], self._named(estimate)[own]
         best = true.abs().topk(self.top).indices
         return condition(true[best], guess[best]).double().mean().item()
-
-    def chance(self, estimate: str = "atp") -> float:
-        """Recall of the estimate dealt anew among nodes of the same kind."""
-        values = self._named(estimate)
-        return self.of(recall, dealt(self.found, torch.zeros_like(values), values))
 
     def agreement(self, estimate: str) -> float:
         """Spearman's rho of the sizes of true and estimated effects."""
@@ -362,7 +302,7 @@ def short(true: Tensor, estimate: Tensor) -> Tensor:
 
 COMPARED: Mapping[str, tuple[str, Callable[[Score], float]]] = {  # metrics by name: the nodes, and a pair's value
     "recall_atp": ("all", lambda score: score.of(recall, "atp")),
-    "recall_atp_dealt": ("all", lambda score: score.chance()),
+    "recall_atp_dealt": ("all", lambda score: score.of(recall, score.dealt("atp"))),
     "recall_star": ("all", lambda score: score.of(recall, "star")),
     "slope": ("all", lambda score: score.gained("other 0", "atp")),
     "slope_other": ("all", lambda score: score.gained("other 0", "other 1")),
@@ -371,23 +311,21 @@ COMPARED: Mapping[str, tuple[str, Callable[[Score], float]]] = {  # metrics by n
     "rank": ("all", lambda score: score.agreement("atp")),
     "rank_other": ("all", lambda score: score.agreement("other 0")),
     "short_attention": ("attention", lambda score: score.among_top(short, "atp")),
-    "short_saved": ("attention", lambda score: score.fewer_short()),
-    "short_saved_dealt": ("attention", lambda score: score.fewer_short(shuffle=True)),
+    "short_saved": ("attention", lambda score: score.fewer_short("qk")),
+    "short_saved_dealt": ("attention", lambda score: score.fewer_short(score.dealt("qk", "atp"))),
     "recall_outputs": ("outputs", lambda score: score.of(recall, "atp")),
     "recall_attention": ("attention", lambda score: score.of(recall, "atp")),
     "qk_saved": ("attention", lambda score: score.saved("atp", "qk")),
-    "qk_saved_dealt": ("attention", lambda score: score.saved("atp", "qk", shuffle=True)),
+    "qk_saved_dealt": ("attention", lambda score: score.saved("atp", score.dealt("qk", "atp"))),
     "qk_recall": ("attention", lambda score: score.gained("atp", "qk")),
-    "qk_closer": ("attention", lambda score: score.closer()),
-    "qk_closer_dealt": ("attention", lambda score: score.closer(shuffle=True)),
+    "qk_closer": ("attention", lambda score: score.closer("qk")),
+    "qk_closer_dealt": ("attention", lambda score: score.closer(score.dealt("qk", "atp"))),
     "drop_saved": ("all", lambda score: score.saved("qk", "star")),
-    "drop_saved_dealt": ("all", lambda score: score.saved("qk", "star", shuffle=True)),
+    "drop_saved_dealt": ("all", lambda score: score.saved("qk", score.dealt("star", "qk"))),
     "drop_recall": ("all", lambda score: score.gained("qk", "star")),
     "star_saved": ("all", lambda score: score.saved("atp", "star")),
-    "star_saved_dealt": ("all", lambda score: score.saved("atp", "star", shuffle=True)),
+    "star_saved_dealt": ("all", lambda score: score.saved("atp", score.dealt("star", "atp"))),
     "star_recall": ("all", lambda score: score.gained("atp", "star")),
-}
-OF_HALVES: Mapping[str, tuple[str, Callable[[Score], float]]] = {
     "rival": ("all", lambda score: score.saved("halves", "atp")),
     "rival_other": ("all", lambda score: score.saved("halves", "other 0")),
     "rival_works": ("all", lambda score: score.of(recall, "halves")),
@@ -399,7 +337,7 @@ def metrics(found: Sequence[Found], apart: Sequence[Found], top: int, costs: Seq
     """Means over pairs of all that is compared, of nodes at all positions and of those at single ones."""
     toys = {"qk_toy": saturation_toy(), "drop_toy": cancellation_toy()}
     named = [mean_of(name, values) for name, values in toys.items()]
-    for name, (group, of) in {**COMPARED, **OF_HALVES}.items():
+    for name, (group, of) in COMPARED.items():
         named.append(mean_of(name, [of(Score(one, group, top)) for one in found]))
     for name in APART:
         group, of = COMPARED[name]
@@ -411,14 +349,13 @@ def metrics(found: Sequence[Found], apart: Sequence[Found], top: int, costs: Seq
 def of_bounds(found: Sequence[Found], top: int) -> list[Metric]:
     """How often the bound was exceeded, how it compares with the top's least effect, and with what was missed."""
     least = [one.true.abs().topk(top).values[-1].item() for one in found]
-    tight, drawn = (
-        [torch.tensor(effect / one.bounds[place]).log2().item() for effect, one in zip(least, found, strict=True)]
-        for place in (0, 1)
-    )
-    wide = [torch.tensor(one.bounds[0] / one.missed[0]).log2().item() for one in found]
-    exceeded = sum(one.missed[0] > one.bounds[0] for one in found)
-    means = {"bound_tight": tight, "bound_tight_drawn": drawn, "bound_wide": wide}
-    return [share_of("bound_exceeded", exceeded, len(found)), *(mean_of(name, own) for name, own in means.items())]
+    ratios = {
+        "bound_tight": [effect / one.bounds[0] for effect, one in zip(least, found, strict=True)],
+        "bound_tight_drawn": [effect / one.bounds[1] for effect, one in zip(least, found, strict=True)],
+        "bound_wide": [one.bounds[0] / one.missed[0] for one in found],
+    }
+    exceeded = share_of("bound_exceeded", sum(one.missed[0] > one.bounds[0] for one in found), len(found))
+    return [exceeded, *(mean_of(name, list(map(log2, values))) for name, values in ratios.items())]
 
 
 def of_costs(found: Sequence[Found], costs: Sequence[Cost]) -> list[Metric]:
@@ -460,39 +397,30 @@ def cancelling(size: Tensor, layers: int, slack: Tensor) -> dict[str, Tensor]:
     return {"true": true, "atp": whole, "star": (direct.abs() + (layers - 2) * whole.abs()) / (layers - 1)}
 
 
-def saturation_toy(worlds: int = 24, nodes: int = 100, top: int = 10) -> list[float]:
-    """The positive control of the QK fix: halvings of the checks, in worlds of queries of which many are saturated."""
-    found = []
-    for seed in range(worlds):
-        gap, moved, value = torch.randn(3, nodes, generator=_drawn(seed)).unbind()
-        case = saturated(4 * gap, 4 * moved, value)
-        found.append(checks(case["true"], case["atp"], top) - checks(case["true"], case["qk"], top))
-    return found
+def fewer_checks(case: Mapping[str, Tensor], mended: str, top: int = 10) -> float:
+    """Halvings of the checks that an estimate saves over AtP."""
+    return checks(case["true"], case["atp"], top) - checks(case["true"], case[mended], top)
 
 
-def cancellation_toy(worlds: int = 24, nodes: int = 100, layers: int = 6, top: int = 10) -> list[float]:
-    """The positive control of GradDrop: halvings of the checks, where a tenth of the nodes nearly cancel themselves.
+def saturation_toy(worlds: int = 24, nodes: int = 100) -> list[float]:
+    """The positive control of the QK fix: worlds of queries of which many are saturated."""
+    drawn = (torch.randn(3, nodes, generator=_drawn(seed)) for seed in range(worlds))
+    return [fewer_checks(saturated(4 * gap, 4 * moved, value), "qk") for gap, moved, value in drawn]
 
-    Half of the top nodes are of these; the others have no later layer that answers them, which a slack of 1 says.
+
+def cancellation_toy(worlds: int = 24, nodes: int = 100, layers: int = 6) -> list[float]:
+    """The positive control of GradDrop: worlds where five of the ten top nodes nearly cancel themselves, by slope.
+
+    The others have no later layer that answers them, which a slack of 1 says.
     """
-    found = []
-    for seed in range(worlds):
-        size, strong = torch.randn(nodes, generator=_drawn(seed)).abs(), torch.arange(nodes) < top // 2
-        slack = torch.where(strong, 0.01, 1.0)
-        case = cancelling(torch.where(strong, 8 + size, size), layers, slack)
-        found.append(checks(case["true"], case["atp"], top) - checks(case["true"], case["star"], top))
-    return found
+    strong = torch.arange(nodes) < 5
+    sizes = (torch.randn(nodes, generator=_drawn(seed)).abs() + 8 * strong for seed in range(worlds))
+    return [fewer_checks(cancelling(size, layers, torch.where(strong, 0.01, 1.0)), "star") for size in sizes]
 
 
 # What is shown
 
-STYLES = {
-    "atp": "AtP",
-    "qk": "AtP with the QK fix",
-    "star": "AtP*",
-    "halves": "random halves",
-    "other 0": "AtP of another question",
-}
+STYLES = {"atp": "AtP", "qk": "QK fix", "star": "AtP*", "halves": "random halves", "other 0": "another question's AtP"}
 TAKES = {"atp": "atp", "qk": "atp", "star": "star", "halves": "halves", "other 0": "atp"}  # the time it takes, nearly
 
 
@@ -501,22 +429,15 @@ def draw_cases() -> plt.Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
     gap, slack = torch.linspace(0, 14, 57), torch.logspace(-3, 0, 40)
     case = saturated(gap, -2 * gap - 1, torch.ones_like(gap))
-    for name in ("atp", "qk"):
-        left.plot(gap, case[name] / case["true"], label=STYLES[name])
-    left.set(
-        xlabel="gap of the two scores",
-        ylabel="estimate by truth",
-        title="A saturated softmax",
-        yscale="log",
-        ylim=(1e-5, 10),
-    )
+    for name, label in (("atp", "AtP"), ("qk", "QK fix")):
+        left.plot(gap, case[name] / case["true"], label=label)
     case = cancelling(torch.ones_like(slack), 30, slack)
-    for name in ("atp", "star"):
-        right.plot(slack, case[name] / case["true"], label=STYLES[name] if name == "atp" else "GradDrop, 30 layers")
-    right.set(
-        xscale="log", yscale="log", xlabel="share that is not cancelled, by slope", title="A direct effect undone later"
-    )
+    for name, label in (("atp", "AtP"), ("star", "GradDrop, 30 layers")):
+        right.plot(slack, case[name] / case["true"], label=label)
+    left.set(xlabel="gap of the two scores", ylabel="estimate by truth", title="A saturated softmax", ylim=(1e-5, 10))
+    right.set(xlabel="share not cancelled, by slope", title="A direct effect undone later", xscale="log")
     for axes in (left, right):
+        axes.set(yscale="log")
         axes.legend(fontsize=8)
     return figure
 
@@ -534,68 +455,52 @@ def draw(found: Sequence[Found], top: int, costs: Sequence[Cost]) -> plt.Figure:
     """Recall of the true top nodes by time, and estimated by true effects of all nodes."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for name in ("atp", "star", "halves", "other 0"):
-        seconds, share = recall_curve(found, name, top)
-        left.plot(seconds, share, label=STYLES[name])
+        left.plot(*recall_curve(found, name, top), label=STYLES[name])
     whole = sum(one.seconds["true"] for one in found) / len(found)
     shares = torch.arange(1, 101) / 100
     left.plot(whole * shares, shares, ":", label="true effects, in any order")
     left.plot([whole * sum(cost.ratio for cost in costs) / len(costs)], [1], "D", label="a plain loop over all nodes")
-    left.set(
-        xscale="log",
-        xlabel="processor-seconds a pair",
-        ylabel=f"share of the true top {top}",
-        title="Cost and agreement",
-    )
-    left.legend(fontsize=7, loc="lower right")
-    for kind in range(len(KINDS)):
-        points = [
-            (one.true[own], one.estimates["atp"][own]) for one in found if (own := one.places[:, 1] == kind).any()
-        ]
-        x, y = (torch.cat(side) for side in zip(*points, strict=True))
-        right.plot(x, y, ".", ms=3, label=("queries", "keys", "head outputs", "MLP outputs")[kind])
+    left.set(xscale="log", xlabel="processor-seconds a pair", ylabel=f"share of the true top {top}")
+    kinds = torch.cat([one.places[:, 1] for one in found])
+    true, atp = (torch.cat(side) for side in zip(*((one.true, one.estimates["atp"]) for one in found), strict=True))
+    for kind, label in enumerate(("queries", "keys", "head outputs", "MLP outputs")):
+        right.plot(true[kinds == kind], atp[kinds == kind], ".", ms=3, label=label)
     right.axline((0, 0), slope=1, lw=0.8, color="0.5")
-    right.set(xlabel="true effect", ylabel="AtP", title="Every node of every pair", xscale="symlog", yscale="symlog")
-    right.legend(fontsize=7)
+    right.set(xlabel="true effect", ylabel="AtP", xscale="symlog", yscale="symlog")
+    for axes, title in ((left, "Cost and agreement"), (right, "Every node of every pair")):
+        axes.set(title=title)
+        axes.legend(fontsize=7)
     return figure
 
 
-MEASURES = {
-    "true": ("true effects", "true"),
-    "atp": ("estimated by AtP", "AtP"),
-    "star": ("estimated by AtP*", "AtP*"),
-    "other 0": ("estimated by AtP of another question, a control", "other"),
-}
+MEASURES = {"true": "true effects", "atp": "AtP", "star": "AtP*", "other 0": "AtP of another question, a control"}
 SHOWN = {QUERIES: "queries", HEADS: "head outputs"}
 
 
 def grid(found: Sequence[Found]) -> dict[str, Any]:
     """The explorer's data: mean sizes of effects by layer and head, for each family, of queries and of outputs."""
-    families = list(dict.fromkeys(one.family for one in found))
-    rows = [_item([one for one in found if one.family == family], kind) for family in families for kind in SHOWN]
-    layers, heads = (len(side) for side in (rows[0]["values"]["true"], rows[0]["values"]["true"][0]))
+    families = [list(own) for _, own in groupby(found, lambda one: one.family)]
+    items = [_item(own, kind) for own, kind in product(families, SHOWN)]
+    first = items[0]["values"]["true"]
+    about = "Mean size of the change in log odds when a head's query or output comes from the other prompt."
     return {
         "title": "Which heads matter, and which are said to",
-        "about": "Mean size of the change in log odds when a head's query or output comes from the other prompt.",
-        "rows": {"title": "layer", "names": list(range(layers))},
-        "columns": {"title": "head", "names": list(range(heads))},
+        "about": about,
+        "rows": {"title": "layer", "names": list(range(len(first)))},
+        "columns": {"title": "head", "names": list(range(len(first[0])))},
         "cell": {"one": "head", "many": "heads"},
         "item": {"one": "task", "many": "tasks"},
-        "measures": [{"name": name, "title": title, "short": brief} for name, (title, brief) in MEASURES.items()],
-        "items": rows,
+        "measures": [{"name": name, "title": title, "short": title.split(",")[0]} for name, title in MEASURES.items()],
+        "items": items,
     }
 
 
 def _item(found: Sequence[Found], kind: str) -> dict[str, Any]:
-    own = found[0].places[:, 1] == KINDS.index(kind)
-    layers = int(found[0].places[:, 0].max()) + 1
-    means = {
-        name: torch.stack([(one.true if name == "true" else one.estimates[name])[own].abs() for one in found]).mean(0)
-        for name in MEASURES
-    }
-    values = {
-        name: [[round(v, 4) for v in row] for row in mean.view(layers, -1).tolist()] for name, mean in means.items()
-    }
-    title = f"{found[0].family}, {SHOWN[kind]}"
+    own, title = found[0].places[:, 1] == KINDS.index(kind), f"{found[0].family}, {SHOWN[kind]}"
+    values, layers = {}, int(found[0].places[:, 0].max()) + 1
+    for name in MEASURES:
+        sizes = torch.stack([{"true": one.true, **one.estimates}[name][own].abs() for one in found]).mean(0)
+        values[name] = [[round(size, 4) for size in row] for row in sizes.view(layers, -1).tolist()]
     return {"name": title.replace(" ", "-").replace(",", ""), "title": title, "group": SHOWN[kind], "values": values}
 
 
@@ -604,11 +509,9 @@ def by_family(found: Sequence[Found], top: int) -> list[tuple[str, ...]]:
     rows = []
     for family, own in groupby(found, lambda one: one.family):
         scores = [Score(one, "all", top) for one in own]
-        numbers = {
-            "rank": [score.agreement("atp") for score in scores],
-            "atp": [score.of(recall, "atp") for score in scores],
-            "star": [score.of(recall, "star") for score in scores],
-            "wrong": [1 - score.among_top(same_sign, "atp") for score in scores],
-        }
-        rows.append((family, str(len(scores)), *(f"{sum(own) / len(own):.2f}" for own in numbers.values())))
+        rank = [score.agreement("atp") for score in scores]
+        recalls = [[score.of(recall, name) for score in scores] for name in ("atp", "star")]
+        wrong = [1 - score.among_top(same_sign, "atp") for score in scores]
+        means = (f"{sum(values) / len(scores):.2f}" for values in (rank, *recalls, wrong))
+        rows.append((family, str(len(scores)), *means))
     return rows
