@@ -29,7 +29,6 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from reproductions.common.answer_metrics import logit_difference
-from reproductions.common.attribution import Metric as Answer
 from reproductions.common.hooks import Hooked
 from reproductions.common.metrics import Metric, mean_of, missing, plain, share_of
 from reproductions.common.model import Model
@@ -44,7 +43,6 @@ KINDS = (QUERIES, KEYS, HEADS, MLPS)
 POINTS = (*KINDS, PATTERN)
 GROUPS = {"all": KINDS, "attention": (QUERIES, KEYS), "outputs": (HEADS, MLPS)}
 QUESTIONS = ("indirect objects", "greater than", "capitals")  # families whose answers have nothing in common
-BATCH = 32  # patches whose logits are held at once
 
 
 def nodes_of(patching: Patching, apart: bool = False) -> list[Node]:
@@ -58,13 +56,28 @@ def nodes_of(patching: Patching, apart: bool = False) -> list[Node]:
     return [node._replace(position=t) for node in whole for t in range(len(patching.clean.x))] if apart else whole
 
 
+@dataclass(frozen=True)
+class Question:
+    """L: log p(right) - log p(wrong) behind a prompt, for the tokens [a] that would be right and wrong."""
+
+    right: Tensor
+    wrong: Tensor
+
+    def __call__(self, patching: Patching, states: Tensor) -> Tensor:
+        """L [...] for states [..., T, d] after the last block; the other tokens of the vocabulary cancel."""
+        tokens, right = torch.cat([self.right, self.wrong]), torch.arange(len(self.right))
+        logits = patching.model.ln_final(states[..., -1, :]) @ patching.model.W_U[:, tokens]
+        return logit_difference(logits, right, torch.arange(len(right), len(tokens)))
+
+
+Answer = Callable[[Patching, Tensor], Tensor]
+
+
 def true_effects(
     patching: Patching, base: Run, donor: Run, answer: Answer, patches: Sequence[Sequence[Node]]
 ) -> Tensor:
     """L with each patch less L without, by running it."""
-    states = patching.patched(base, donor, patches)
-    found = torch.cat([answer(patching.logits(some)) for some in states.split(BATCH)])
-    return found - answer(patching.logits(base.states[-1]))
+    return answer(patching, patching.patched(base, donor, patches)) - answer(patching, base.states[-1])
 
 
 class Dropped(Hooked):
@@ -92,7 +105,7 @@ def slopes(patching: Patching, base: Run, answer: Answer, layers: Sequence[int] 
     x = base.x.detach().expand(1 + len(layers), -1, -1).clone().requires_grad_()
     with Recorded(patching.model, patching.names) as found, Dropped(patching.model, layers):
         end = patching.blocks.run(x, 0, len(patching.blocks))
-    total = answer(patching.logits(end)).sum()
+    total = answer(patching, end).sum()
     return dict(zip(found.values, torch.autograd.grad(total, list(found.values.values())), strict=True))
 
 
@@ -173,9 +186,9 @@ class Found:
         return torch.isin(self.places[:, 1], torch.tensor([KINDS.index(kind) for kind in GROUPS[name]]))
 
 
-def asked(pair: Pair) -> Answer:
-    """log p(right) - log p(wrong) behind the pair's clean prompt."""
-    return lambda logits: logit_difference(logits, pair.right, pair.wrong)
+def asked(pair: Pair) -> Question:
+    """What is asked behind a pair's prompts."""
+    return Question(pair.right, pair.wrong)
 
 
 def other_questions(model: Model, family: str) -> list[Answer]:
@@ -368,7 +381,7 @@ def of_costs(found: Sequence[Found], costs: Sequence[Cost]) -> list[Metric]:
 def cost(model: Model, pair: Pair) -> Cost:
     """Of patching every node of a pair."""
     patching = Patching(model, pair.clean, pair.corrupted, KINDS)
-    return patching_cost(patching, pair.clean, nodes_of(patching))
+    return patching_cost(patching, pair.clean, nodes_of(patching), looped=4)
 
 
 # Cases whose answer is known

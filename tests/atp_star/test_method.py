@@ -17,6 +17,7 @@ from reproductions.atp_star.method import (
     QUERIES,
     Found,
     Plan,
+    Question,
     Score,
     cancelling,
     checks,
@@ -52,8 +53,7 @@ def of_texts(model):
     return Patching(model, clean, corrupted, method.POINTS)
 
 
-def answer(logits):
-    return logit_difference(logits, torch.tensor([3]), torch.tensor([7]))
+answer = Question(torch.tensor([3]), torch.tensor([7, 9]))
 
 
 def runs(patching):
@@ -79,6 +79,12 @@ def test_patching_a_node_with_itself_changes_nothing(patching):
     torch.testing.assert_close(true_effects(*same, answer, alone(nodes)), torch.zeros(len(nodes)), atol=1e-4, rtol=0)
     for values in estimates(*same, answer, nodes, range(LAYERS)).values():
         torch.testing.assert_close(values, torch.zeros(len(nodes)), atol=1e-4, rtol=0)
+
+
+def test_a_question_is_answered_as_from_all_logits(patching):
+    states = patching.clean.states[-1].expand(2, -1, -1)
+    whole = logit_difference(patching.logits(states), answer.right, answer.wrong)
+    torch.testing.assert_close(answer(patching, states), whole)
 
 
 # AtP
@@ -126,19 +132,17 @@ def test_other_heads_patterns_stay_as_they_are(patching):
 
 
 @pytest.fixture
-def linear(tmp_path, monkeypatch):
+def linear(tmp_path):
     """A model of which nothing but the last layer's softmax is between its last queries and keys and the answer."""
     model = tiny_llama(tmp_path)
     with torch.no_grad():
         model.original_model.base_model.layers[-1].mlp.down_proj.weight.zero_()
         model.original_model.base_model.layers[-1].self_attn.q_proj.weight.mul_(8)  # and that is saturated
-    patching = of_texts(model)
-    monkeypatch.setattr(patching, "logits", lambda states: states[..., -1, :])
-    return patching
+    return of_texts(model)
 
 
-def first(logits):
-    return logits[..., 0]
+def first(patching, states):
+    return states[..., -1, 0]
 
 
 def of_last(patching, kinds, apart=False):
@@ -313,7 +317,9 @@ def test_a_dealt_estimate_has_the_changes_of_its_kind_and_not_at_their_nodes():
 
 
 def test_a_pair_is_measured_whole_and_at_single_positions(model, monkeypatch):
-    monkeypatch.setattr(method, "other_questions", lambda model, family: [lambda x: x[..., 1] - x[..., 2]] * 2)
+    monkeypatch.setattr(
+        method, "other_questions", lambda model, family: [Question(torch.tensor([1]), torch.tensor([2]))] * 2
+    )
     clean, corrupted = random_tokens(2, 9)
     corrupted[:6] = clean[:6]
     pair = Pair(Texts("a", "b", ("c",), ("d",)), clean, corrupted, torch.tensor([3]), torch.tensor([7]))
