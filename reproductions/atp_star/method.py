@@ -18,7 +18,7 @@ Shapes: n nodes, T positions that follow the shared beginning, K positions in al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, product
 from math import log2
@@ -170,7 +170,7 @@ class Found:
 
     places: layer, number among KINDS, and part (-1 for none) of each node, [n, 3]. bounds, missed: after patching the
     best nodes by AtP*, and then as many at random: the bound, and the largest effect among those not patched.
-    seconds: of a processor, by what was computed.
+    seconds: of a processor, by what was computed. seed: of all that is drawn at random, another for each pair.
     """
 
     family: str
@@ -178,6 +178,7 @@ class Found:
     true: Tensor
     estimates: dict[str, Tensor]
     seconds: dict[str, float]
+    seed: int
     bounds: tuple[float, ...] = ()
     missed: tuple[float, ...] = ()
 
@@ -208,7 +209,7 @@ class Plan:
     @classmethod
     def of(cls, model: Model, halves: int, checked: int, dropped: int, seed: int) -> Plan:
         """With so many layers to drop, drawn at random; 0 is all of them."""
-        order = torch.randperm(model.cfg.n_layers, generator=torch.Generator().manual_seed(seed)).tolist()
+        order = torch.randperm(model.cfg.n_layers, generator=_drawn(seed)).tolist()
         return cls(halves, checked, tuple(sorted(order[: dropped or None])), seed)
 
 
@@ -221,17 +222,18 @@ def measure(model: Model, family: str, pair: Pair, plan: Plan, apart: bool = Fal
     _, alone = timed(lambda: first_order(*run[1:], slopes(*run[:2], answer), nodes))
     for place, other in enumerate(other_questions(model, family)):
         guessed[f"other {place}"] = first_order(*run[1:], slopes(*run[:2], other), nodes)[:, 0]
-    seconds, places_of = {"true": whole, "star": both, "atp": alone}, torch.tensor([_place(node) for node in nodes])
+    seconds, seed = {"true": whole, "star": both, "atp": alone}, plan.seed + int(pair.clean.sum())
+    found = Found(family, torch.tensor([_place(node) for node in nodes]), true, guessed, seconds, seed)
     if apart:
-        return Found(family, places_of, true, guessed, seconds)
-    member = halves(len(nodes), plan.halves, plan.seed)
+        return found
+    member = halves(len(nodes), plan.halves, seed)
     effects, seconds["halves"] = timed(lambda: true_effects(*run, answer, by_members(nodes, member)))
     guessed["halves"] = by_halves(member, effects)
-    orders = guessed["star"], torch.rand(len(nodes), generator=_drawn(plan.seed))
+    orders = guessed["star"], torch.rand(len(nodes), generator=_drawn(seed))
     left = [places(order) >= len(nodes) * plan.checked // 100 for order in orders]
-    patches = [by_members(nodes, halves(len(nodes), plan.halves, plan.seed + 1, some)) for some in left]
+    patches = [by_members(nodes, halves(len(nodes), plan.halves, seed + 1, some)) for some in left]
     bounds = tuple(bound(true_effects(*run, answer, own)) for own in patches)
-    return Found(family, places_of, true, guessed, seconds, bounds, tuple(true[o].abs().max().item() for o in left))
+    return replace(found, bounds=bounds, missed=tuple(true[some].abs().max().item() for some in left))
 
 
 def _place(node: Node) -> tuple[int, int, int]:
@@ -268,7 +270,7 @@ class Score:
 
     def dealt(self, other: str, one: str = "") -> Tensor:
         """What an estimate says beyond another, or beyond nothing, dealt anew among nodes of a kind, on top of that."""
-        end, random = self._named(other), _drawn(int(self.found.true.abs().sum() * 1e4))
+        end, random = self._named(other), _drawn(self.found.seed)
         start = self._named(one) if one else torch.zeros_like(end)
         if other == "star":  # which has no sign
             start = start.abs()
@@ -277,7 +279,7 @@ class Score:
             change[own] = (end - start)[own[torch.randperm(len(own), generator=random)]]
         return start + change
 
-    def fewer_short(self, fixed: str | Tensor) -> float:
+    def less_short(self, fixed: str | Tensor) -> float:
         """The share of the true top nodes that AtP puts at less than half, less that of an estimate with the QK fix."""
         return self.among_top(short, "atp") - self.among_top(short, fixed)
 
@@ -324,18 +326,16 @@ COMPARED: Mapping[str, tuple[str, Callable[[Score], float]]] = {  # metrics by n
     "rank": ("all", lambda score: score.agreement("atp")),
     "rank_other": ("all", lambda score: score.agreement("other 0")),
     "short_attention": ("attention", lambda score: score.among_top(short, "atp")),
-    "short_saved": ("attention", lambda score: score.fewer_short("qk")),
-    "short_saved_dealt": ("attention", lambda score: score.fewer_short(score.dealt("qk", "atp"))),
+    "short_saved": ("attention", lambda score: score.less_short("qk")),
+    "short_saved_dealt": ("attention", lambda score: score.less_short(score.dealt("qk", "atp"))),
     "recall_outputs": ("outputs", lambda score: score.of(recall, "atp")),
     "recall_attention": ("attention", lambda score: score.of(recall, "atp")),
     "qk_saved": ("attention", lambda score: score.saved("atp", "qk")),
     "qk_saved_dealt": ("attention", lambda score: score.saved("atp", score.dealt("qk", "atp"))),
-    "qk_recall": ("attention", lambda score: score.gained("atp", "qk")),
     "qk_closer": ("attention", lambda score: score.closer("qk")),
     "qk_closer_dealt": ("attention", lambda score: score.closer(score.dealt("qk", "atp"))),
     "drop_saved": ("all", lambda score: score.saved("qk", "star")),
     "drop_saved_dealt": ("all", lambda score: score.saved("qk", score.dealt("star", "qk"))),
-    "drop_recall": ("all", lambda score: score.gained("qk", "star")),
     "star_saved": ("all", lambda score: score.saved("atp", "star")),
     "star_saved_dealt": ("all", lambda score: score.saved("atp", score.dealt("star", "atp"))),
     "star_recall": ("all", lambda score: score.gained("atp", "star")),

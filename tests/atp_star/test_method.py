@@ -253,7 +253,7 @@ def made_up(seed, wrong=False):
     if wrong:
         named = {name: values[torch.randperm(n, generator=random)] for name, values in named.items()}
     seconds = dict.fromkeys(("true", "atp", "star", "halves"), 1.0)
-    return Found("capitals", places, true, named, seconds, (20.0, 40.0), (1.0, 30.0))
+    return Found("capitals", places, true, named, seconds, seed, (20.0, 40.0), (1.0, 30.0))
 
 
 COSTS = [Cost(10, 1.0, 20.0, 5.0, 10.0)]
