@@ -11,8 +11,9 @@ On a model of your own, and two prompts of equal length that are to be answered 
     effects = true_effects(*runs, asked(pair), [[node] for node in best])
 """
 
-from reproductions.atp_star.method import POINTS, asked, estimates, nodes_of, true_effects
+from reproductions.atp_star.method import POINTS, estimates, nodes_of, true_effects
 from reproductions.common.patching import Patching
 from reproductions.common.prompt_pairs import Texts, paired
+from reproductions.common.questions import asked
 
 __all__ = ["POINTS", "Patching", "Texts", "asked", "estimates", "nodes_of", "paired", "true_effects"]

@@ -28,7 +28,6 @@ import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
-from reproductions.common.answer_metrics import logit_difference
 from reproductions.common.hooks import Hooked
 from reproductions.common.metrics import Metric, mean_of, missing, plain, share_of
 from reproductions.common.model import Model
@@ -36,8 +35,10 @@ from reproductions.common.patching import HEADS, MLPS, Node, Patching, Recorded,
 from reproductions.common.patching_cost import Cost, patching_cost, timed
 from reproductions.common.patching_estimates import bound, by_halves, checks, halves, places, ranks, recall
 from reproductions.common.prompt_pairs import Pair, pairs
+from reproductions.common.questions import asked
 from reproductions.common.stats import spearman
 
+Answer = Callable[[Patching, Tensor], Tensor]  # states [..., T, d] after the last block, to L [...]
 QUERIES, KEYS, PATTERN, ATTENTION = "attn.hook_q", "attn.hook_k", "attn.hook_pattern", "hook_attn_out"
 KINDS = (QUERIES, KEYS, HEADS, MLPS)
 POINTS = (*KINDS, PATTERN)
@@ -54,23 +55,6 @@ def nodes_of(patching: Patching, apart: bool = False) -> list[Node]:
         for part in ([None] if kind == MLPS else range(runs[f"blocks.{layer}.{kind}"].shape[1]))
     ]
     return [node._replace(position=t) for node in whole for t in range(len(patching.clean.x))] if apart else whole
-
-
-@dataclass(frozen=True)
-class Question:
-    """L: log p(right) - log p(wrong) behind a prompt, for the tokens [a] that would be right and wrong."""
-
-    right: Tensor
-    wrong: Tensor
-
-    def __call__(self, patching: Patching, states: Tensor) -> Tensor:
-        """L [...] for states [..., T, d] after the last block; the other tokens of the vocabulary cancel."""
-        tokens, right = torch.cat([self.right, self.wrong]), torch.arange(len(self.right))
-        logits = patching.model.ln_final(states[..., -1, :]) @ patching.model.W_U[:, tokens]
-        return logit_difference(logits, right, torch.arange(len(right), len(tokens)))
-
-
-Answer = Callable[[Patching, Tensor], Tensor]
 
 
 def true_effects(
@@ -187,12 +171,7 @@ class Found:
         return torch.isin(self.places[:, 1], torch.tensor([KINDS.index(kind) for kind in GROUPS[name]]))
 
 
-def asked(pair: Pair) -> Question:
-    """What is asked behind a pair's prompts."""
-    return Question(pair.right, pair.wrong)
-
-
-def other_questions(model: Model, family: str) -> list[Answer]:
+def other_questions(model: Model, family: str) -> Sequence[Answer]:
     """Two metrics of other families, which have nothing to do with this one's answers."""
     return [asked(pairs(model, other, 1)[0]) for other in QUESTIONS if other != family][:2]
 

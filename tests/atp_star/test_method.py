@@ -17,7 +17,6 @@ from reproductions.atp_star.method import (
     QUERIES,
     Found,
     Plan,
-    Question,
     Score,
     cancelling,
     checks,
@@ -32,11 +31,11 @@ from reproductions.atp_star.method import (
     true_effects,
 )
 from reproductions.common import explorers
-from reproductions.common.answer_metrics import logit_difference
 from reproductions.common.claims import load_claims
 from reproductions.common.patching import HEADS, MLPS, Node, Patching, Recorded, Replaced, Run
 from reproductions.common.patching_cost import Cost
 from reproductions.common.prompt_pairs import Pair, Texts
+from reproductions.common.questions import Question
 from tests.common.tiny_bridge import LAYERS, random_tokens, tiny_llama
 
 STEP = 1e-2  # norms compute in single precision
@@ -79,12 +78,6 @@ def test_patching_a_node_with_itself_changes_nothing(patching):
     torch.testing.assert_close(true_effects(*same, answer, alone(nodes)), torch.zeros(len(nodes)), atol=1e-4, rtol=0)
     for values in estimates(*same, answer, nodes, range(LAYERS)).values():
         torch.testing.assert_close(values, torch.zeros(len(nodes)), atol=1e-4, rtol=0)
-
-
-def test_a_question_is_answered_as_from_all_logits(patching):
-    states = patching.clean.states[-1].expand(2, -1, -1)
-    whole = logit_difference(patching.logits(states), answer.right, answer.wrong)
-    torch.testing.assert_close(answer(patching, states), whole)
 
 
 # AtP
