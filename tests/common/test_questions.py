@@ -15,6 +15,7 @@ from tests.common.tiny_bridge import random_tokens
 
 def test_a_question_is_answered_as_from_all_logits(model):
     clean, corrupted = random_tokens(2, 9)
+    corrupted[:4] = clean[:4]
     patching, question = Patching(model, clean, corrupted, [HEADS]), Question(torch.tensor([3]), torch.tensor([7, 9]))
     states = patching.clean.states[-1].expand(2, -1, -1)
     whole = logit_difference(patching.logits(states), question.right, question.wrong)
