@@ -1,9 +1,10 @@
-"""Activation patching: which heads bring a corrupted prompt's answer back, by what corrupts it and how that is told.
+"""Activation patching: which heads bring a corrupted prompt's answer back, by corruption and by metric.
 
-pairs = two_names(model, "swapped", 4)  # or pairs of your own: paired(model, Texts("…", "…", ("right",), ("wrong",)))
-found = swapped(model, pairs, heads(model))
-ld, p, kl = found.shares.mean(0)  # each head's effect in those of all, in three metrics
-one, other = noisy(model, pairs, heads(model), Noise(deviations=3, draws=2))  # under noise, two sets of draws
+With pairs of prompts for a model of your own, as paired(model, Texts(clean, corrupted, right, wrong)) makes one:
+
+    found = swapped(model, pairs, heads(model))
+    ld, p, kl = found.shares.mean(0)  # each head's effect in those of all, in three metrics
+    one, other = noisy(model, pairs, heads(model), Noise(deviations=3, draws=2))  # under noise, two sets of draws
 """
 
 from reproductions.activation_patching.method import Effects, Noise, heads, noisy, swapped, two_names
