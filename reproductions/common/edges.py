@@ -37,7 +37,7 @@ from reproductions.common.patching import Recorded
 Metric = Callable[[Tensor], Tensor]  # logits [..., V] to numbers [...]
 EMBEDDING, HEAD, MLP = range(3)  # kinds of sources
 QUERY, KEY, VALUE, MLP_INPUT, LOGITS = range(5)  # kinds of destinations
-ROWS = 32  # circuits in one pass
+ROWS = 64  # circuits in one pass
 UNEQUAL = 1e-3  # of the longest state: sources that add up to something else are none
 
 
@@ -152,25 +152,25 @@ class Edges:
         follow = torch.stack([clean, corrupted])[:, first:].to(model.W_E.device)
         self.blocks = Continued(model, clean[:first].to(follow.device), follow[:1])
         self.parts = _Parts(model)
-        self.clean, self.corrupted = (self.flow(x) for x in self.blocks.embedded(follow))
+        self.clean, self.corrupted = self.flows(self.blocks.embedded(follow))
 
     @torch.no_grad()
-    def flow(self, x: Tensor) -> Flow:
-        """A run from states x [T, d] before the first block."""
+    def flows(self, x: Tensor) -> list[Flow]:
+        """Runs from states x [n, T, d] before the first block."""
         names = [f"blocks.{layer}.{point}" for layer in range(len(self.blocks)) for point in FLOWS]
         states = [x]
         with Recorded(self.model, names) as found:
             for block in range(len(self.blocks)):
-                states.append(self.blocks.run(states[-1][None], block, block + 1)[0])
-        z, middle, mlps = (
-            [found.values[f"blocks.{block}.{point}"] for block in range(len(self.blocks))] for point in FLOWS
-        )
-        heads = [self.parts.heads(layer, each)[0] for layer, each in enumerate(z)]
-        sources = torch.cat([x[None], *(part for pair in zip(heads, mlps, strict=True) for part in pair)])
-        if not torch.allclose(sources.sum(0), states[-1], atol=UNEQUAL * float(states[-1].norm(dim=-1).max())):
+                states.append(self.blocks.run(states[-1], block, block + 1))
+        z, middle, mlps = ([found.values[name] for name in names[place::3]] for place in range(3))
+        heads = [self.parts.heads(layer, each) for layer, each in enumerate(z)]
+        said = [part for pair in zip(heads, mlps, strict=True) for part in (pair[0], pair[1][:, None])]
+        sources = torch.cat([x[:, None], *said], dim=1)
+        if not torch.allclose(sources.sum(1), states[-1], atol=UNEQUAL * float(states[-1].norm(dim=-1).max())):
             raise EdgesError("this model's heads and MLPs do not add up to its residual stream: it has no such graph")
-        between = [state for pair in zip(states, [each[0] for each in middle], strict=False) for state in pair]
-        return Flow(sources, torch.stack([*between, states[-1]]))
+        read = [state for pair in zip(states, middle, strict=False) for state in pair]
+        inputs = torch.stack([*read, states[-1]], dim=1)
+        return [Flow(*flow) for flow in zip(sources, inputs, strict=True)]
 
     def logits(self, final: Tensor) -> Tensor:
         """Logits [..., V] for what the final norm reads at the last position, [..., d]."""
@@ -274,6 +274,7 @@ class Cut(Hooked):
         self.graph, self.parts, self.circuits, self.donor = edges.graph, edges.parts, circuits, donor
         self.change = donor.sources.new_zeros(len(circuits), *donor.sources.shape)
         self.change[:, 0] = edges.clean.sources[0] - donor.sources[0]
+        self.given = self.change  # what the queries, keys and values of a layer read, behind its norm
 
     def hooks(self) -> list[tuple[str, Callable[..., Any]]]:
         """On all that reads, and on all that writes."""
@@ -298,10 +299,11 @@ class Cut(Hooked):
         )
 
     def _attend(self, kind: int, layer: int, activation: Tensor, hook: Any) -> Tensor:
-        weight, own = self.parts.weights[kind][layer], (self.graph.heads, self.graph.groups, self.graph.groups)
-        first = self.graph.first(layer) + sum(own[:kind])
-        given = self.parts.blocks[layer].ln1(self.read(2 * layer, slice(first, first + own[kind])))
-        return torch.einsum("nhtd,hde->nthe", given, weight).reshape(activation.shape)
+        if kind == QUERY:
+            first, reads = self.graph.first(layer), self.graph.reads
+            self.given = self.parts.blocks[layer].ln1(self.read(2 * layer, slice(first, first + reads)))
+        own = self.given.split([self.graph.heads, self.graph.groups, self.graph.groups], dim=1)[kind]
+        return torch.einsum("nhtd,hde->nthe", own, self.parts.weights[kind][layer]).reshape(activation.shape)
 
     def _heads(self, layer: int, activation: Tensor, hook: Any) -> None:
         self._write(self.graph.before(layer), self.parts.heads(layer, activation))
