@@ -83,15 +83,13 @@ class Graph:
     @cached_property
     def destination_kinds(self) -> Tensor:
         """[D]"""
-        attention = [QUERY] * self.heads + [KEY] * self.groups + [VALUE] * self.groups
-        return torch.tensor((attention + [MLP_INPUT]) * self.layers + [LOGITS])
+        layer = [*[QUERY] * self.heads, *[KEY] * self.groups, *[VALUE] * self.groups, MLP_INPUT]
+        return torch.tensor([*layer * self.layers, LOGITS])
 
     @cached_property
     def edges(self) -> Tensor:
         """Which edges there are, [S, D]."""
-        read = [
-            [self.before(layer)] * self.reads + [self.before(layer) + self.heads] for layer in range(self.layers)
-        ]
+        read = [[self.before(layer)] * self.reads + [self.before(layer) + self.heads] for layer in range(self.layers)]
         limits = torch.tensor([*(limit for layer in read for limit in layer), len(self.source_kinds)])
         return torch.arange(len(self.source_kinds))[:, None] < limits
 

@@ -187,7 +187,13 @@ def test_greedy_search_takes_the_largest_edge_that_leads_somewhere():
     scores = torch.zeros(graph.edges.shape)
     name = graph.source_names().index
     q1, mlp1, logits = graph.first(1), graph.first(1) + 3, graph.first(2)
-    strengths = {(name("1.0"), logits): -2, (name("mlp 0"), q1): 9, (0, mlp1): 99, (0, logits): 1, (name("mlp 1"), logits): 0.5}
+    strengths = {
+        (name("1.0"), logits): -2,
+        (name("mlp 0"), q1): 9,
+        (0, mlp1): 99,
+        (0, logits): 1,
+        (name("mlp 1"), logits): 0.5,
+    }
     for (source, destination), strength in strengths.items():
         scores[source, destination] = strength
     found = [tuple(edge) for edge in greedy(graph, scores, 5).tolist()]
@@ -225,12 +231,16 @@ def test_dealt_edges_keep_their_kinds_and_drawn_ones_their_nodes(edges):
     kinds = graph.source_kinds[:, None] * 10 + graph.destination_kinds
     assert torch.equal(kinds[other].sort()[0], kinds[chosen].sort()[0]) and not torch.equal(other, chosen)
     drawn = among_nodes(graph, chosen, generator)
-    assert drawn.sum() == 25 and not (graph.nodes(drawn) & ~graph.nodes(chosen)).any() and not torch.equal(drawn, chosen)
+    assert (
+        drawn.sum() == 25 and not (graph.nodes(drawn) & ~graph.nodes(chosen)).any() and not torch.equal(drawn, chosen)
+    )
     assert not (other & ~graph.edges).any() and not (drawn & ~graph.edges).any()
     assert graph.nodes(chosen)[graph.source_kinds == HEAD].any() and graph.nodes(chosen)[EMBEDDING]
 
 
 def test_a_model_with_other_parts_is_refused(model, texts, monkeypatch):
-    monkeypatch.setattr(common._Parts, "heads", lambda self, layer, z: torch.einsum("nthe,hed->nhtd", z, 2 * self.out[layer]))
+    monkeypatch.setattr(
+        common._Parts, "heads", lambda self, layer, z: torch.einsum("nthe,hed->nhtd", z, 2 * self.out[layer])
+    )
     with pytest.raises(EdgesError, match="do not add up"):
         Edges(model, *texts)
