@@ -116,7 +116,7 @@ def test_overlap_of_the_nodes_that_matter_most_is_above_chance():
     chosen[nodes, -1] = True
     effects = torch.zeros(len(graph.source_kinds) - 1)
     effects[[place - 1 for place in nodes]] = 1.0
-    circuits = {name: chosen[None] for name in ("ig", "eap", "ig_dealt")}
+    circuits = dict.fromkeys(("ig", "eap", "ig_dealt"), chosen[None])
     found = method.overlap(graph, circuits, effects, 0)["ig"]
     chance = (2 * 2 / 12 + 1 * 1 / 4) / 3 if graph.source_kinds[16] == 2 else (3 * 3 / 12) / 3
     assert found == pytest.approx(1 - chance)
