@@ -38,7 +38,7 @@ Metric = Callable[[Tensor], Tensor]  # logits [..., V] to numbers [...]
 EMBEDDING, HEAD, MLP = range(3)  # kinds of sources
 QUERY, KEY, VALUE, MLP_INPUT, LOGITS = range(5)  # kinds of destinations
 ROWS = 64  # circuits in one pass
-UNEQUAL = 1e-3  # of the longest state: sources that add up to something else are none
+UNEQUAL = 1e-3  # of the longest state: what differs by more is not the same
 
 
 FLOWS = HEADS_OUT, MIDDLE, MLP_OUT = "attn.hook_z", "ln2.hook_in", "hook_mlp_out"
@@ -155,17 +155,18 @@ class Edges:
     @torch.no_grad()
     def flows(self, x: Tensor) -> list[Flow]:
         """Runs from states x [n, T, d] before the first block."""
-        names = [f"blocks.{layer}.{point}" for layer in range(len(self.blocks)) for point in FLOWS]
+        points = (*ATTENTION, *FLOWS)
+        names = [f"blocks.{layer}.{point}" for layer in range(len(self.blocks)) for point in points]
         states = [x]
         with Recorded(self.model, names) as found:
             for block in range(len(self.blocks)):
                 states.append(self.blocks.run(states[-1], block, block + 1))
-        z, middle, mlps = ([found.values[name] for name in names[place::3]] for place in range(3))
+        *attention, z, middle, mlps = ([found.values[name] for name in names[k :: len(points)]] for k in range(6))
+        self.parts.check(states[:-1], attention)
         heads = [self.parts.heads(layer, each) for layer, each in enumerate(z)]
         said = [part for pair in zip(heads, mlps, strict=True) for part in (pair[0], pair[1][:, None])]
         sources = torch.cat([x[:, None], *said], dim=1)
-        if not torch.allclose(sources.sum(1), states[-1], atol=UNEQUAL * float(states[-1].norm(dim=-1).max())):
-            raise EdgesError("this model's heads and MLPs do not add up to its residual stream: it has no such graph")
+        alike(sources.sum(1).diff(dim=0), states[-1].diff(dim=0))
         read = [state for pair in zip(states, middle, strict=False) for state in pair]
         inputs = torch.stack([*read, states[-1]], dim=1)
         return [Flow(*flow) for flow in zip(sources, inputs, strict=True)]
@@ -175,6 +176,7 @@ class Edges:
         found: Tensor = self.model.original_model.lm_head(self.model.ln_final(final))
         return found
 
+    @torch.no_grad()
     def left(self, circuits: Tensor, donor: Flow | None = None) -> Tensor:
         """Logits [n, V] at the last position, where only the edges of each circuit [n, S, D] are left.
 
@@ -183,7 +185,6 @@ class Edges:
         parts = [self._final(part, donor or self.corrupted) for part in circuits.split(ROWS)]
         return self.logits(torch.cat(parts))
 
-    @torch.no_grad()
     def _final(self, circuits: Tensor, donor: Flow) -> Tensor:
         with Cut(self, circuits.to(donor.sources), donor) as cut:
             self.blocks.run(self.clean.sources[:1].expand(len(circuits), -1, -1), 0, len(self.blocks))
@@ -220,6 +221,16 @@ class Edges:
         return (change.flatten(1) @ gradient.flatten(1).T).cpu() * self.graph.edges
 
 
+def alike(found: Tensor, true: Tensor) -> None:
+    """Refuse a model that computes something else.
+
+    Raises:
+        EdgesError: they differ.
+    """
+    if not torch.allclose(found, true, atol=UNEQUAL * float(true.norm(dim=-1).max())):
+        raise EdgesError("this model's residual stream is not the sum of its heads and MLPs: it has no such graph")
+
+
 class _Parts:
     """Weights and norms of a model's blocks."""
 
@@ -229,6 +240,22 @@ class _Parts:
         like = model.W_E.new_ones(1, 1, model.cfg.d_model)
         like[..., 1::2] = -1  # of mean 0 and length sqrt(d): a norm only multiplies it by its gain
         self.gains = [block.ln1_post(like) * like if hasattr(block, "ln1_post") else None for block in model.blocks]
+        self.biases: list[list[Tensor]] = []  # of queries, keys and values, each [H or K, h]
+
+    def project(self, kind: int, layer: int, given: Tensor) -> Tensor:
+        """Queries, keys or values [n, T, m, h], without their bias, of heads that each read their own [n, m, T, d]."""
+        return torch.einsum("nhtd,hde->nthe", given, self.weights[kind][layer])
+
+    def check(self, x: Sequence[Tensor], said: Sequence[Sequence[Tensor]]) -> None:
+        """Take biases from what attention reads, [n, T, d], and its queries, keys and values of each layer."""
+        for layer, read in enumerate(x):
+            given, biases = self.blocks[layer].ln1(read)[:, None], list[Tensor]()
+            for kind, values in enumerate(said):
+                heads = self.weights[kind].shape[1]
+                own = self.project(kind, layer, given.expand(-1, heads, -1, -1))
+                biases.append((values[layer].view_as(own) - own)[0, 0])
+                alike(own + biases[-1], values[layer].view_as(own))
+            self.biases.append(biases)
 
     def heads(self, layer: int, z: Tensor) -> Tensor:
         """What each head adds, [n, H, T, d], from z [n, T, H, h]."""
@@ -301,7 +328,8 @@ class Cut(Hooked):
             first, reads = self.graph.first(layer), self.graph.reads
             self.given = self.parts.blocks[layer].ln1(self.read(2 * layer, slice(first, first + reads)))
         own = self.given.split([self.graph.heads, self.graph.groups, self.graph.groups], dim=1)[kind]
-        return torch.einsum("nhtd,hde->nthe", own, self.parts.weights[kind][layer]).reshape(activation.shape)
+        said = self.parts.project(kind, layer, own) + self.parts.biases[layer][kind]
+        return said.reshape(activation.shape)
 
     def _heads(self, layer: int, activation: Tensor, hook: Any) -> None:
         self._write(self.graph.before(layer), self.parts.heads(layer, activation))

@@ -67,6 +67,7 @@ class Scored:
     degenerate: Tensor
 
 
+@torch.no_grad()
 def score(model: Attending, task: str, some: Sequence[Pair], steps: int) -> Scored:
     """Score all edges on some pairs of prompts of a task."""
     scores, sums, true, degenerate = dict[str, Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()

@@ -242,5 +242,5 @@ def test_a_model_with_other_parts_is_refused(model, texts, monkeypatch):
     monkeypatch.setattr(
         common._Parts, "heads", lambda self, layer, z: torch.einsum("nthe,hed->nhtd", z, 2 * self.out[layer])
     )
-    with pytest.raises(EdgesError, match="do not add up"):
+    with pytest.raises(EdgesError, match="not the sum"):
         Edges(model, *texts)
