@@ -177,6 +177,11 @@ class Edges:
         return found
 
     @torch.no_grad()
+    def ends(self) -> Tensor:
+        """Logits [2, V] at the last position of the clean and of the corrupted run."""
+        return self.logits(torch.stack([self.clean.inputs[-1, -1], self.corrupted.inputs[-1, -1]]))
+
+    @torch.no_grad()
     def left(self, circuits: Tensor, donor: Flow | None = None) -> Tensor:
         """Logits [n, V] at the last position, where only the edges of each circuit [n, S, D] are left.
 
@@ -303,16 +308,15 @@ class Cut(Hooked):
 
     def hooks(self) -> list[tuple[str, Callable[..., Any]]]:
         """On all that reads, and on all that writes."""
-        return [
-            (f"blocks.{layer}.{point}", partial(hook, layer))
-            for layer in range(self.graph.layers)
-            for point, hook in (
-                *((point, partial(self._attend, kind)) for kind, point in enumerate(ATTENTION)),
-                (HEADS_OUT, self._heads),
-                (MIDDLE, self._middle),
-                (MLP_OUT, self._mlp),
-            )
+        attention = [(point, partial(self._attend, kind)) for kind, point in enumerate(ATTENTION)]
+        own: list[tuple[str, Callable[..., Any]]] = [
+            *attention,
+            (HEADS_OUT, self._heads),
+            (MIDDLE, self._middle),
+            (MLP_OUT, self._mlp),
         ]
+        layers = range(self.graph.layers)
+        return [(f"blocks.{layer}.{point}", partial(hook, layer)) for layer in layers for point, hook in own]
 
     def read(self, place: int, destinations: slice) -> Tensor:
         """What destinations read at a norm, [n, m, T, d]: the donor's, and what their edges change."""
@@ -351,20 +355,18 @@ def greedy(graph: Graph, scores: Tensor, n: int) -> Tensor:
 
     Each time the edge with the largest |score| of all that end in what was reached, so that none leads to nowhere.
     """
-    size = scores.abs().masked_fill(~graph.edges, -1.0)
-    order, ranked, feeds = size.argsort(0, descending=True).T.tolist(), size.sort(0, descending=True)[0].T.tolist(), {}
-    for destination, source in graph.feeds.nonzero().tolist():
-        feeds.setdefault(source, []).append(destination)
-    queue, opened, found = [], set(), list[tuple[int, int]]()
-    waiting = [(len(order) - 1, 0)]  # destinations, and how many of their edges were taken
+    strengths, order = scores.abs().masked_fill(~graph.edges, -1.0).sort(0, descending=True)
+    ranked, sources = strengths.T.tolist(), order.T.tolist()
+    feeds = [own.nonzero()[:, 0].tolist() for own in graph.feeds.T]
+    queue, opened, found = list[tuple[float, int, int]](), set[int](), list[tuple[int, int]]()
+    waiting = [(len(ranked) - 1, 0)]  # destinations, and how many of their edges were taken
     while len(found) < n:
         for destination, taken in waiting:
-            if taken < len(ranked[destination]) and ranked[destination][taken] >= 0:
+            if taken < len(sources[destination]) and ranked[destination][taken] >= 0:
                 heapq.heappush(queue, (-ranked[destination][taken], destination, taken))
         _, destination, taken = heapq.heappop(queue)
-        source = order[destination][taken]
-        found.append((source, destination))
-        new = [own for own in feeds.get(source, []) if own not in opened]
+        found.append((sources[destination][taken], destination))
+        new = [own for own in feeds[found[-1][0]] if own not in opened]
         opened.update(new)
         waiting = [(destination, taken + 1), *((own, 0) for own in new)]
     return torch.tensor(found)

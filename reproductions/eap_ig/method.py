@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib import pyplot as plt
@@ -53,6 +53,11 @@ ANSWERS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
+def asked(task: str, pair: Pair) -> Callable[[Tensor], Tensor]:
+    """L of a pair of prompts, [...] for logits [..., V]."""
+    return lambda logits: ANSWERS[task](logits, pair.right, pair.wrong)
+
+
 @dataclass(frozen=True)
 class Scored:
     """The mean scores of all edges [S, D] by each method, and of each pair [P] what edges of the embedding add up to.
@@ -72,11 +77,8 @@ def score(model: Attending, task: str, some: Sequence[Pair], steps: int) -> Scor
     """Score all edges on some pairs of prompts of a task."""
     scores, sums, true, degenerate = dict[str, Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
     for pair in some:
-        edges, answer = (
-            Edges(model, pair.clean, pair.corrupted),
-            partial(ANSWERS[task], right=pair.right, wrong=pair.wrong),
-        )
-        clean, corrupted = (edges.logits(flow.inputs[-1, -1]) for flow in (edges.clean, edges.corrupted))
+        edges, answer = Edges(model, pair.clean, pair.corrupted), asked(task, pair)
+        clean, corrupted = edges.ends()
         found = pair_scores(edges, answer, clean, steps)
         degenerate.append(found.pop("eap_kl").abs().max() / found["kl"].abs().max())
         sums.append(torch.stack([found[method][EMBEDDING].sum() for method in ("eap", "ig")]))
@@ -89,13 +91,9 @@ def score(model: Attending, task: str, some: Sequence[Pair], steps: int) -> Scor
 def pair_scores(edges: Edges, answer: Callable[[Tensor], Tensor], clean: Tensor, steps: int) -> dict[str, Tensor]:
     """The scores [S, D] of one pair of prompts by each method, and by EAP with KL, from one run at steps + 1 points."""
     found: dict[str, Tensor] = {}
-    metrics = (answer, partial(kl, clean=clean))
-    for names, gradient in zip(
-        (("eap", "ig"), ("eap_kl", "kl")), edges.gradients(edges.between(steps), metrics), strict=True
-    ):
-        found |= {
-            name: edges.scores(each) for name, each in zip(names, (gradient[-1], gradient[:-1].mean(0)), strict=True)
-        }
+    gradients = edges.gradients(edges.between(steps), [answer, lambda logits: kl(logits, clean)])
+    for (eap, ig), gradient in zip((("eap", "ig"), ("eap_kl", "kl")), gradients, strict=True):
+        found |= {eap: edges.scores(gradient[-1]), ig: edges.scores(gradient[:-1].mean(0))}
     return found
 
 
@@ -167,12 +165,12 @@ def measure(model: Attending, task: str, of: Settings) -> Task:
         runs.append(run(model, task, pair, own))
         if place < of.exact:
             overlaps.append(overlap(graph, own, effect(model, task, pair), compared(edges)))
-    answers, whole = (
-        {name: torch.stack([each[place][name] for each in runs]) for name in runs[0][0]} for place in (0, 1)
-    )
-    both = torch.stack([each[2] for each in runs], dim=1)
+    answers = {name: torch.stack([each.answers[name] for each in runs]) for name in runs[0].answers}
+    whole = {name: torch.stack([each.whole[name] for each in runs]) for name in runs[0].whole}
+    clean, corrupted, apart = torch.stack([each.ends for each in runs], dim=1)
     shared = {name: torch.tensor([each[name] for each in overlaps]) for name in (overlaps[0] if overlaps else ())}
-    return Task(task, int(graph.edges.sum()), edges, found, answers, whole, *both, facts(graph, circuits), shared)
+    size, shares = int(graph.edges.sum()), facts(graph, circuits)
+    return Task(task, size, edges, found, answers, whole, clean, corrupted, apart, shares, shared)
 
 
 def identities(model: Attending, tasks: Sequence[str], seed: int) -> list[tuple[str, str, str]]:
@@ -181,10 +179,9 @@ def identities(model: Attending, tasks: Sequence[str], seed: int) -> list[tuple[
     for task in tasks:
         (pair,) = pairs(model, task, 1, seed)
         edges = Edges(model, pair.clean, pair.corrupted)
-        runs = torch.stack([edges.logits(flow.inputs[-1, -1]) for flow in (edges.clean, edges.corrupted)])
-        whole = edges.graph.edges
-        errors = (edges.left(torch.stack([whole, torch.zeros_like(whole)])) - runs).abs().amax(-1)
-        rows.append((task, *(f"{float(error):.0e}" for error in errors)))
+        circuits = torch.stack([edges.graph.edges, torch.zeros_like(edges.graph.edges)])
+        whole, none = (edges.left(circuits) - edges.ends()).abs().amax(-1).tolist()
+        rows.append((task, f"{whole:.0e}", f"{none:.0e}"))
     return rows
 
 
@@ -235,16 +232,29 @@ def facts(graph: Graph, circuits: dict[str, Tensor]) -> dict[str, float]:
     return found
 
 
-def run(model: Attending, task: str, pair: Pair, circuits: dict[str, Tensor]) -> tuple[Any, ...]:
-    """L, and the KL divergence from the clean prediction, of all circuits [n, S, D], by name [n]; and of both runs."""
-    edges = Edges(model, pair.clean, pair.corrupted)
-    clean, corrupted = (edges.logits(flow.inputs[-1, -1]) for flow in (edges.clean, edges.corrupted))
+class Ran(NamedTuple):
+    """A pair of prompts: L, and the KL divergence from the clean prediction, of circuits by name [n].
+
+    ends [3]: L of the clean and of the corrupted run, and the divergence of the corrupted one.
+    """
+
+    answers: dict[str, Tensor]
+    whole: dict[str, Tensor]
+    ends: Tensor
+
+
+def run(model: Attending, task: str, pair: Pair, circuits: dict[str, Tensor]) -> Ran:
+    """Circuits by name [n, S, D] on a pair of prompts."""
+    edges, answer, parts = (
+        Edges(model, pair.clean, pair.corrupted),
+        asked(task, pair),
+        [len(own) for own in circuits.values()],
+    )
+    clean, corrupted = edges.ends()
     logits = edges.left(torch.cat(list(circuits.values())))
-    answers, whole = ANSWERS[task](logits, pair.right, pair.wrong).cpu(), kl(logits, clean).cpu()
-    parts = [len(each) for each in circuits.values()]
-    both = [ANSWERS[task](each, pair.right, pair.wrong) for each in (clean, corrupted)]
-    named = [dict(zip(circuits, each.split(parts), strict=True)) for each in (answers, whole)]
-    return *named, torch.stack([*both, kl(corrupted, clean)]).cpu()
+    answers = dict(zip(circuits, answer(logits).cpu().split(parts), strict=True))
+    whole = dict(zip(circuits, kl(logits, clean).cpu().split(parts), strict=True))
+    return Ran(answers, whole, torch.stack([answer(clean), answer(corrupted), kl(corrupted, clean)]).cpu())
 
 
 @torch.no_grad()
@@ -256,9 +266,9 @@ def effect(model: Attending, task: str, pair: Pair) -> Tensor:
         for layer in range(graph.layers)
         for node in (*(Node(layer, HEADS, head) for head in range(graph.heads)), Node(layer, MLPS))
     ]
-    logits = found.logits(found.patched(found.clean, found.corrupted, [[node] for node in nodes]))
-    clean = ANSWERS[task](found.logits(found.clean.states[-1]), pair.right, pair.wrong)
-    return (ANSWERS[task](logits, pair.right, pair.wrong) - clean).abs().cpu()
+    states = found.patched(found.clean, found.corrupted, [[node] for node in nodes])
+    clean, patched = (asked(task, pair)(found.logits(each)) for each in (found.clean.states[-1], states))
+    return (patched - clean).abs().cpu()
 
 
 def overlap(graph: Graph, circuits: dict[str, Tensor], effects: Tensor, at: int) -> dict[str, float]:
@@ -276,7 +286,7 @@ def overlap(graph: Graph, circuits: dict[str, Tensor], effects: Tensor, at: int)
 
 def cost(model: Attending, pair: Pair, task: str, steps: int) -> dict[str, float]:
     """Processor-seconds for a pair of prompts: of all scores, of one run of a circuit, and of a run for every edge."""
-    answer = partial(ANSWERS[task], right=pair.right, wrong=pair.wrong)
+    answer = asked(task, pair)
     edges, begin = timed(lambda: Edges(model, pair.clean, pair.corrupted))
     _, eap = timed(lambda: [edges.scores(each[0]) for each in edges.gradients(edges.clean.sources[:1], [answer])])
     _, ig = timed(lambda: [edges.scores(each.mean(0)) for each in edges.gradients(edges.between(steps)[:-1], [answer])])
