@@ -357,13 +357,13 @@ def draw(found: Sequence[Task], costs: dict[str, float]) -> plt.Figure:
     for axes, task in zip(panels, found, strict=False):
         for name, words in (METHODS | {"ig_dealt": "as EAP-IG, edges dealt anew"}).items():
             axes.plot(task.edges, task.kept(name).mean(0), marker=".", label=words)
-        axes.axhline(1, lw=0.8, ls=":", color="C7")
+        axes.axhline(1, lw=0.8, ls=":", color=plt.rcParams["axes.labelcolor"])
         axes.set(xscale="log", xlabel=f"edges of {task.size:,}", title=task.name)
     panels[0].set_ylabel("share of the behaviour kept")
     for place, (name, seconds) in enumerate((("eap", costs["seconds_eap"]), ("ig", costs["seconds_ig"]))):
         distances = [float(task.distance(name).mean()) for task in found]
         panels[-1].scatter([seconds] * len(found), distances, s=18, color=f"C{place}")
-    panels[-1].axvline(costs["seconds_each"], lw=0.8, ls=":", color="C7")
+    panels[-1].axvline(costs["seconds_each"], lw=0.8, ls=":", color=plt.rcParams["axes.labelcolor"])
     panels[-1].text(
         costs["seconds_each"], panels[-1].get_ylim()[0], "each edge\ncut alone ", ha="right", va="bottom", fontsize=8
     )
