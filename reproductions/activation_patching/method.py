@@ -262,6 +262,7 @@ def window_metrics(found: Mapping[str, Effects]) -> list[Metric]:
     peaks = {name: at_best(own[5], own[5]) for name, own in widths.items()}
     units = {f"peak_{name}": peak[:, 0] for name, peak in peaks.items()}
     units |= dict(zip(("peak_gap", "peak_gap_p"), (peaks["noise"] - peaks["swapped"]).T, strict=False))
+    units["room"] = 1 - peaks["swapped"][:, 0]
     units["first"] = found["swapped"].restored[:, 0, -1]
     excesses = {name: {width: excess(own, width) for width in WIDTHS[1:]} for name, own in widths.items()}
     units |= {"window_excess": excesses["swapped"][5][:, 0], "window_excess_3": excesses["swapped"][3][:, 0]}

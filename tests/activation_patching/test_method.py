@@ -248,6 +248,9 @@ def test_windows_that_only_add_up_have_no_excess():
     assert found["peak_gap"].value == pytest.approx(0, abs=1e-6)
     more = by_name(window_metrics(layers_restored(single, 0.2, noise=2.0)))
     assert more["window_excess"].value == pytest.approx(0.2, abs=1e-6)
+    assert judge_claim(CLAIMS["W1"], more, "full").verdict in POSITIVE
+    filled = by_name(window_metrics(layers_restored(torch.full((20, 10), 0.2) + 0.001 * drawn(20, 10), noise=0.9)))
+    assert judge_claim(CLAIMS["W1"], filled, "full").verdict == "not tested"  # five together restore all
     assert more["window_excess_noise_p"].value > more["window_excess"].value
     assert more["window_excess_3"].value == pytest.approx(0.2, abs=1e-6)
     assert more["peak_gap"].value == pytest.approx(more["peak_swapped"].value, abs=1e-6)
