@@ -36,20 +36,22 @@ NORMS = "ln1_post.hook_scale", "ln2_post.hook_scale"  # of models that norm what
 
 def nearness(whole: Tensor, parts: Tensor) -> Tensor:
     """max(|y|_1 - |y - p|_1, tiny) [...] for wholes and parts [..., d]."""
-    return (whole.abs().sum(-1) - (whole - parts).abs().sum(-1)).clamp(min=TINY)
+    return (whole.abs().sum(-1) - (whole - parts).abs_().sum(-1)).clamp(min=TINY)
 
 
 @dataclass(frozen=True)
 class Layer:
     """A layer as it ran: its states [T, d] before, between and after, and the parts that it adds.
 
-    weight [H, T, T] and value [H, T, d]: head h brings weight[h, i, j] value[h, j] to token i from token j.
+    pattern [H, T, T]: attention of i to j. weight [H, T, T], value [H, T, d]: head h brings weight[h, i, j] value[h, j]
+    to token i from token j.
     active [T, n] and out [n, d]: neuron k adds active[i, k] out[k] at token i.
     """
 
     before: Tensor
     between: Tensor
     after: Tensor
+    pattern: Tensor
     weight: Tensor
     value: Tensor
     active: Tensor
@@ -57,9 +59,11 @@ class Layer:
 
     def heads(self) -> Tensor:
         """The nearness [H, T, T] of what each head brings to token i from token j; 0 where j is behind i."""
-        pairs = zip(self.weight[..., None], self.value, strict=True)
-        found = torch.stack([nearness(self.between[:, None], weight * value) for weight, value in pairs])
-        return found.tril()
+        found = torch.zeros_like(self.weight)
+        for to, whole in enumerate(self.between):
+            parts = self.weight[:, to, : to + 1, None] * self.value[:, : to + 1]
+            found[:, to, : to + 1] = nearness(whole, parts)
+        return found
 
     def brought(self, to: int, source: int) -> Tensor:
         """What each head brings to a token from a token [H, d]."""
@@ -86,14 +90,14 @@ def layers(model: Model, tokens: Tensor) -> list[Layer]:
 
 def _layer(model: Model, layer: int, values: Sequence[Tensor]) -> Layer:
     before, between, after, pattern, v, active, *scales = values
-    block, W_O = model.blocks[layer], model.W_O[layer]
+    block, W_O = model.blocks[layer], model.blocks[layer].attn.W_O
     value = torch.einsum("thw,hwd->htd", v.repeat_interleave(len(W_O) // v.shape[1], dim=1), W_O)
-    out = block.mlp.out.weight.mT
+    weight, out = pattern, block.mlp.out.weight.mT
     if scales:
         attended, fed = (norm(torch.ones_like(before[:1])) for norm in (block.ln1_post, block.ln2_post))
         value, out = value * attended, out * fed
-        pattern, active = pattern / scales[0], active / scales[1]
-    return Layer(before, between, after, pattern, value, active, out)
+        weight, active = pattern / scales[0], active / scales[1]
+    return Layer(before, between, after, pattern, weight, value, active, out)
 
 
 @dataclass(frozen=True)
@@ -139,39 +143,39 @@ class Flow:
 
 @dataclass(frozen=True)
 class Route:
-    """What is met on the way down: states [L + 1, T] before each layer and after the last, those between [L, T] and the
-    MLPs [L, T], and the edges [L, T, T] that led to states before a layer, to i from j."""
+    """What is met on the way down: states [L + 1, T] before each layer and after the last, those between [L, T], edges
+    past MLPs and through them [L, T], and the edges [L, T, T] that lead on to states before a layer, to i from j."""
 
     states: Tensor
     between: Tensor
+    past: Tensor
     mlps: Tensor
     edges: Tensor
 
     @property
     def size(self) -> int:
         """How many edges there are, those between states, through MLPs and past them."""
-        return int(self.edges.sum() + self.between.sum() + 2 * self.mlps.sum())
+        return int(self.edges.sum() + self.past.sum() + 2 * self.mlps.sum())
 
     def heads(self, flow: Flow) -> Tensor:
         """The importance [L, H] of heads on the route, over all of its edges."""
         return (flow.heads * self.edges[:, None]).sum((-1, -2))
 
 
-def route(flow: Flow, tau: float, joined: Tensor | None = None) -> Route:
+def route(flow: Flow, tau: float) -> Route:
     """Down from the last token's last state, over edges whose importance is above tau."""
-    edges = flow.joined if joined is None else joined
     n_layers, n = flow.mlp.shape
     states = torch.zeros(n_layers + 1, n, dtype=torch.bool, device=flow.mlp.device)
-    between, mlps, taken = torch.zeros_like(states[1:]), torch.zeros_like(states[1:]), edges > tau
+    past, mlps, taken = 1 - flow.mlp > tau, flow.mlp > tau, flow.joined > tau
     states[-1, -1] = True
     for layer in reversed(range(n_layers)):
-        mlps[layer] = states[layer + 1] & (flow.mlp[layer] > tau)
-        between[layer] = mlps[layer] | states[layer + 1] & (1 - flow.mlp[layer] > tau)
-        taken[layer] &= between[layer, :, None]
+        past[layer] &= states[layer + 1]
+        mlps[layer] &= states[layer + 1]
+        taken[layer] &= (past | mlps)[layer, :, None]
         states[layer] = taken[layer].any(0)
-    return Route(states, between, mlps, taken)
+    return Route(states, past | mlps, past, mlps, taken)
 
 
-def flow(model: Model, tokens: Tensor) -> Flow:
-    """The importances in a text [T], from one pass."""
-    return Flow.of(layers(model, tokens))
+def flow(model: Model, tokens: Tensor, passed: Sequence[Layer] | None = None) -> Flow:
+    """The importances in a text [T], from one pass, which may have been made."""
+    return Flow.of(passed or layers(model, tokens))

@@ -169,9 +169,17 @@ def _graph(content: Mapping[str, Any]) -> Iterator[Fault]:
         yield from (
             (f"{place}.starts", f"there is no node {shown(name)}") for name in graph["starts"] if name not in at
         )
+        if "across" in graph:
+            yield from _across(f"{place}.nodes", graph["nodes"], len(graph["across"]))
         for i, edge in enumerate(graph["edges"]):
             if at[edge["from"]] >= at[edge["to"]]:
                 yield f"{place}.edges[{i}]", "it does not lead to a later column"
+
+
+def _across(place: str, nodes: Sequence[Mapping[str, Any]], n: int) -> Iterator[Fault]:
+    for i, node in enumerate(nodes):
+        if not 0 <= node.get("across", -1) < n:
+            yield f"{place}[{i}].across", f"in a lattice every node says which of the {n} it belongs to"
 
 
 def _named(place: str, things: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:

@@ -191,10 +191,12 @@ def _show_next(console: Console, plan: Plan, record: Mapping[str, Any], folder: 
     paper, run = plan.reproduction.paper.id, shown_path(folder)
     drawn = [fields["file"] for fields in record["figures"] if fields.get("theme", "light") == "light"]
     page = f"tools/site serve, then papers/{paper}{', with an explorer' if record['data'] else ''}"
+    pages = sorted((folder / "data").glob("*.html"))
     model = " ".join([plan.model.name, *map(str, plan.autoencoders)])
     steps = {
         "the run": run,
         "figures": ", ".join(drawn) and f"{run}/{drawn[0]}{f' and {len(drawn) - 1} more' * (len(drawn) > 1)}",
+        "to explore": ", ".join(shown_path(path) for path in pages),
         "recorded runs": page,
         "more of it": "" if plan.profile == "full" else f"tools/repro {paper} --model {model} --profile full",
         "judge again": f"tools/repro verify {run}/results.json",

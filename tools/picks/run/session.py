@@ -18,6 +18,7 @@ from picks.run.plan import Plan
 from picks.run.progress import PlainProgress, progress_on
 from picks.run.state import KILLED, TIMEOUT
 from picks.run.terminal import Terminal, ended_tidily, tell
+from picks.site import alone
 from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, write_json
 from reproductions.common.verdicts import FULL
@@ -96,6 +97,7 @@ def _folder(plan: Plan, out: Path | None) -> Path:
 def _conclude(plan: Plan, found: dict[str, Any], folder: Path, options: Namespace) -> int:
     """Show what was found, against what was recorded; record it if asked."""
     changes = changes_since(plan, found)
+    alone.write(folder)
     if options.json:
         tell(dump_json(found))
     else:

@@ -1,10 +1,11 @@
 // @ts-check
 // A graph: choose a node and see which nodes of earlier columns lead to it, and which of later ones follow. It runs
-// from left to right where there is room, and down on a phone; every node and every edge can be looked at.
+// from left to right where there is room, and down on a phone; every node and every edge can be looked at. Where nodes
+// say how far across they stand, the graph is a lattice: columns become rows, the first one at the bottom.
 "use strict";
 
-/** @typedef {{name: string, title: string, column: number, chance?: number}} Place */
-/** @typedef {Thing & {place: string, kind?: string | null}} GraphNode */
+/** @typedef {{name: string, title: string, column: number, chance?: number, label?: string}} Place */
+/** @typedef {Thing & {place: string, kind?: string | null, across?: number}} GraphNode */
 /** @typedef {{from: string, to: string, weight: number, facts?: string[], parts?: Part[]}} Edge */
 /** @typedef {{centre: string, nodes: Set<string>, edges: Edge[], weak: number, left: number}} Traced */
 /** @typedef {"from" | "to"} End of an edge */
@@ -15,11 +16,31 @@ const strength = ({ weight }) => Math.abs(weight);
 const stronger = (a, b) => strength(b) - strength(a);
 const edgeName = ({ from, to }) => `${from} → ${to}`;
 
+/**
+ * Show in a drawing what is looked at, a node with its edges or an edge; the keys begin there, or at the centre.
+ * @param {any} svg @param {Map<string, any>} nodes @param {string} shown @param {string} centre
+ */
+const markDrawn = (svg, nodes, shown, centre) => {
+  const start = nodes.has(shown) ? shown : centre;
+  for (const [name, node] of nodes) {
+    node.setAttribute("aria-pressed", String(name === shown));
+    node.setAttribute("tabindex", name === start ? "0" : "-1");
+  }
+  for (const part of /** @type {NodeListOf<SVGElement>} */ (svg.querySelectorAll("[data-from]"))) {
+    const { edge, from, to } = part.dataset;
+    part.classList.toggle("graph-touched", [edge, from, to].includes(shown));
+  }
+};
+
 /** A recorded graph, and what can be reached in it. */
 class Network {
-  /** @param {{name: string, places: Place[], nodes: GraphNode[], edges: Edge[], starts: string[]}} recorded */
-  constructor({ name, places, nodes, edges, starts }) {
+  /**
+   * @param {{name: string, places: Place[], nodes: GraphNode[], edges: Edge[], starts: string[], across?: string[]}}
+   * recorded
+   */
+  constructor({ name, places, nodes, edges, starts, across }) {
     this.name = name;
+    /** @type {string[] | undefined} what stands across, where it is a lattice */ this.lattice = across;
     this.places = new Map(places.map((place) => [place.name, place]));
     const count = 1 + Math.max(-1, ...places.map(({ column }) => column));
     this.columns = Array.from({ length: count }, (_, i) => places.filter(({ column }) => column === i));
@@ -364,15 +385,7 @@ class GraphDrawing {
 
   /** Show what is looked at, a node with its edges or an edge. @param {string} shown */
   mark(shown) {
-    const start = this.nodes.has(shown) ? shown : this.layout.traced.centre;
-    for (const [name, node] of this.nodes) {
-      node.setAttribute("aria-pressed", String(name === shown));
-      node.setAttribute("tabindex", name === start ? "0" : "-1");
-    }
-    for (const part of /** @type {NodeListOf<SVGElement>} */ (this.svg.querySelectorAll("[data-from]"))) {
-      const { edge, from, to } = part.dataset;
-      part.classList.toggle("graph-touched", [edge, from, to].includes(shown));
-    }
+    markDrawn(this.svg, this.nodes, shown, this.layout.traced.centre);
   }
 
   /** @param {string | undefined} name */
@@ -396,13 +409,168 @@ class GraphDrawing {
   }
 }
 
+/** Where everything stands in a lattice, in pixels: a row for each column, what stands across below. */
+class LatticeLayout {
+  static #NARROW = 600;
+  static #ROW = { wide: [8, 16, 780], narrow: [15, 18, 780] }; // least and most of a row, and of all rows together
+  static #STEP = [1.05, 4.5]; // rem from one place across to the next
+  static #SLANT = 3.4; // rem below which what stands across is slanted
+
+  /** @param {Network} network @param {Traced} traced @param {number} width */
+  constructor(network, traced, width) {
+    this.rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.network = network;
+    this.traced = traced;
+    const across = network.lattice ?? [];
+    const [least, most, all] = LatticeLayout.#ROW[width < LatticeLayout.#NARROW ? "narrow" : "wide"];
+    const [near, far] = LatticeLayout.#STEP.map((step) => step * this.rem);
+    this.row = Math.min(Math.max(all / network.columns.length, least), most);
+    this.left = 1.6 * this.rem;
+    this.step = Math.min(Math.max((width - this.left) / Math.max(across.length, 1), near), far);
+    this.slanted = this.step < LatticeLayout.#SLANT * this.rem;
+    this.height = network.columns.length * this.row;
+    this.size = [this.left + across.length * this.step + 0.4 * this.rem, this.height + (this.slanted ? 3.6 : 1.5) * this.rem];
+  }
+
+  /** The middle of a node: one that shares its place across with others of its layer stands aside. @param {string} name */
+  middle(name) {
+    const { across = 0, place } = this.network.node(name);
+    const aside = this.network.place(name).label === undefined && this.#aside(place) ? Math.min(0.3 * this.step, 14) : 0;
+    return [this.left + (across + 0.5) * this.step + aside, this.height - (this.network.column(name) + 0.5) * this.row];
+  }
+
+  /** Whether edges pass by a place. @param {string} place */
+  #aside(place) {
+    const { network } = this;
+    this.passed ??= new Set(
+      network.edges
+        .filter(({ from, to }) => network.column(to) - network.column(from) === 2)
+        .flatMap((edge) => network.columns[network.column(edge.from) + 1].map(({ name }) => name)),
+    );
+    return this.passed.has(place);
+  }
+
+  /** A node's box. @param {string} name */
+  box(name) {
+    const [x, y] = this.middle(name);
+    const size = Math.min(0.8 * this.row, 0.6 * this.step);
+    return { x: x - size / 2, y: y - size / 2, width: size, height: size };
+  }
+}
+
+/** The drawing of a lattice: dots and lines without words, so that hundreds of them can be taken in at a glance. */
+class LatticeDrawing {
+  /** @param {LatticeLayout} layout @param {string[]} kinds */
+  constructor(layout, kinds) {
+    this.layout = layout;
+    this.kinds = kinds;
+    this.network = layout.network;
+    const { edges, nodes, centre } = layout.traced;
+    const { element } = Page;
+    const [width, height] = layout.size.map(Math.ceil);
+    this.nodes = new Map([...nodes].map((name) => [name, this.#node(name)]));
+    const label = `Graph around ${centre}; arrow keys move, Enter shows a node, Enter once more makes it the centre`;
+    const shape = { class: "graph-drawn graph-lattice", width, height, viewBox: `0 0 ${width} ${height}` };
+    const unread = { "aria-hidden": "true" };
+    const weakest = [...edges].sort((a, b) => strength(a) - strength(b));
+    this.svg = element(
+      "svg",
+      { ...shape, role: "group", "aria-label": label },
+      element("g", unread, weakest.flatMap((edge) => this.#edge(edge))),
+      element("g", unread, this.#labels()),
+      element("g", {}, [...this.nodes.values()]),
+    );
+  }
+
+  #labels() {
+    const { layout, network } = this;
+    const { rem, step } = layout;
+    const text = (x, y, said, more) =>
+      Page.element("text", { class: "graph-head", x: x.toFixed(1), y: y.toFixed(1), ...more }, said);
+    const rows = network.columns.flatMap(([place], column) =>
+      place?.label === undefined
+        ? []
+        : [text(1.2 * rem, layout.height - (column + 0.5) * layout.row + 4, place.label, { "text-anchor": "end" })]
+    );
+    const across = (network.lattice ?? []).map((said, i) => {
+      const [x, y] = [layout.left + (i + 0.5) * step, layout.height + 0.9 * rem];
+      const turned = { "text-anchor": "end", transform: `rotate(-50 ${x.toFixed(1)} ${y.toFixed(1)})` };
+      return text(x, y, LatticeDrawing.#short(said), layout.slanted ? turned : { "text-anchor": "middle" });
+    });
+    return [...rows, ...across];
+  }
+
+  /** @param {string} said */
+  static #short(said) {
+    const letters = [...(Sheet.visible(said).trim() || "␣")];
+    return letters.length > 9 ? `${letters.slice(0, 8).join("")}…` : letters.join("");
+  }
+
+  /** @param {Edge} edge */
+  #edge(edge) {
+    const [[x, y], [u, v]] = [edge.from, edge.to].map((name) => this.layout.middle(name));
+    const bend = x === u ? `L ${u} ${v}` : `C ${x} ${(y + v) / 2} ${u} ${(y + v) / 2} ${u} ${v}`;
+    const d = `M ${x} ${y} ${bend}`.replace(/\d+\.\d+/g, (one) => Number(one).toFixed(1));
+    const across = [edge.from, edge.to].map((name) => this.network.node(name).across);
+    const looks = ["graph-edge", across[0] === across[1] ? "" : "graph-edge--across"].filter(Boolean).join(" ");
+    const seen = { "stroke-width": (0.8 + 3.5 * Math.min(strength(edge), 1)).toFixed(1) };
+    const marks = { "data-from": edge.from, "data-to": edge.to, "data-edge": edgeName(edge) };
+    return [
+      Page.element("path", { class: looks, d, ...seen, ...marks }),
+      Page.element("path", { class: "graph-reach graph-reach--near", d, "data-edge": edgeName(edge) }),
+    ];
+  }
+
+  /** @param {string} name */
+  #node(name) {
+    const { layout, kinds, network } = this;
+    const { x, y, width, height } = layout.box(name);
+    const node = network.node(name);
+    const centre = name === layout.traced.centre;
+    const said = [network.lattice?.[node.across ?? 0].trim(), network.place(name).title, centre ? "the centre" : ""];
+    const hue = node.kind ? kinds.indexOf(node.kind) : null;
+    const look = { class: `graph-node${centre ? " graph-node--centre" : ""}`, "data-hue": hue };
+    const label = Sheet.visible(said.filter(Boolean).join(", "));
+    const box = { x: x.toFixed(1), y: y.toFixed(1), width, height, rx: hue ? 0 : width / 2 };
+    return Page.element(
+      "g",
+      { ...look, role: "button", tabindex: -1, "data-node": name, "aria-label": label },
+      Page.element("rect", { class: "graph-dot", ...box }),
+    );
+  }
+
+  /** Show what is looked at, a node with its edges or an edge. @param {string} shown */
+  mark(shown) {
+    markDrawn(this.svg, this.nodes, shown, this.layout.traced.centre);
+  }
+
+  /** @param {string | undefined} name */
+  focus(name) {
+    this.nodes.get(name ?? "")?.focus();
+  }
+
+  /**
+   * The node that an arrow key leads to: the next one across, or along the strongest edge.
+   * @param {string} name @param {string} key
+   */
+  next(name, key) {
+    const { edges } = this.layout.traced;
+    if (key === "ArrowDown") return edges.filter(({ to }) => to === name).sort(stronger)[0]?.from;
+    if (key === "ArrowUp") return edges.filter(({ from }) => from === name).sort(stronger)[0]?.to;
+    const across = (other) => this.network.node(other).across ?? 0;
+    const row = [...this.nodes.keys()].filter((other) => this.network.column(other) === this.network.column(name));
+    row.sort((a, b) => across(a) - across(b));
+    return row[row.indexOf(name) + (key === "ArrowRight" ? 1 : -1)];
+  }
+}
+
 /** The page: the graph, the list of nodes, the drawing, its legend, and what is known of a node or an edge. */
 class Graph extends ListExplorer {
   /** @type {Network[]} */ graphs = [];
   /** @type {string[]} */ kinds = [];
   network = new Network({ name: "", places: [], nodes: [], edges: [], starts: [] });
   /** @type {Traced} what is drawn of it */ traced = { centre: "", nodes: new Set(), edges: [], weak: 0, left: 0 };
-  /** @type {GraphDrawing | undefined} */ drawing;
+  /** @type {GraphDrawing | LatticeDrawing | undefined} */ drawing;
 
   static #MOST = 8; // nodes a column, until the reader asks for all
   static #PADDING = 12; // of the frame, both sides, as the style sheet has it
@@ -454,10 +622,11 @@ class Graph extends ListExplorer {
 
   fields() {
     const named = (name) => Explorer.option(name);
+    const listed = this.graphs.some(({ lattice }) => !lattice);
     return [
       Explorer.choice("Graph", "graph", this.graphs.map(({ name }) => named(name))),
       this.search(),
-      Explorer.choice("Kind", "kind", [Explorer.option("", "all"), ...this.kinds.map(named)]),
+      Explorer.choice("Kind", "kind", [Explorer.option("", "all"), ...(listed ? this.kinds.map(named) : [])]),
       this.#slider(),
       this.#box(),
       ...["look", "all", "setting"].map(Explorer.hidden),
@@ -469,7 +638,8 @@ class Graph extends ListExplorer {
     const largest = Math.max(0, ...this.graphs.flatMap(({ edges }) => edges.map(strength)));
     const max = Math.ceil(20 * largest) / 20;
     this.least = Page.element("output", {}, "0.00");
-    const range = Page.element("input", { type: "range", name: "least", min: 0, max, step: 0.05, value: 0 });
+    const { least = 0, step = 0.05 } = this.data.slider ?? {};
+    const range = Page.element("input", { type: "range", name: "least", min: least, max, step, value: least });
     return Page.element("label", { class: "filter-range" }, `Least ${this.data.weight} `, range, this.least);
   }
 
@@ -533,7 +703,7 @@ class Graph extends ListExplorer {
     strength(edge) >= Number(this.value("least")) && (this.field("weak").checked || !this.network.weak(edge));
 
   look() {
-    const most = this.value("all") ? Infinity : Graph.#MOST;
+    const most = this.value("all") || this.network.lattice ? Infinity : Graph.#MOST;
     this.traced = this.network.trace(this.chosen.name, this.#shows, most);
     if (this.least) this.least.value = Explorer.number(Number(this.value("least")));
     this.#about();
@@ -542,13 +712,24 @@ class Graph extends ListExplorer {
   }
 
   #redraw() {
+    this.#arrange();
     this.width = this.frame.clientWidth;
-    const layout = new GraphLayout(this.network, this.traced, this.width - Graph.#PADDING);
-    this.drawing = new GraphDrawing(layout, this.kinds);
+    const given = /** @type {const} */ ([this.network, this.traced, this.width - Graph.#PADDING]);
+    const layout = this.network.lattice ? new LatticeLayout(...given) : new GraphLayout(...given);
+    this.drawing = layout instanceof LatticeLayout
+      ? new LatticeDrawing(layout, this.kinds)
+      : new GraphDrawing(layout, this.kinds);
     this.frame.replaceChildren(this.drawing.svg);
     const { x, width } = layout.box(this.traced.centre);
     this.frame.scrollLeft = x + width / 2 - this.frame.clientWidth / 2;
     this.#show();
+  }
+
+  /** A lattice has its panel beside it, and a list only of what is looked for. */
+  #arrange() {
+    const lattice = Boolean(this.network.lattice);
+    this.main.classList.toggle("explorer-main--lattice", lattice);
+    this.list.holder.hidden = this.count.hidden = lattice && !this.value("words").trim();
   }
 
   /** Look at a node; once more, and it becomes the centre. @param {string} name */
@@ -664,9 +845,11 @@ class Graph extends ListExplorer {
       .map((edge) => {
         const look = () => this.#lookAt(edgeName(edge));
         const weight = Explorer.button(Explorer.number(edge.weight), look, "link-button");
-        return [this.#end(edge.from), this.#end(edge.to), weight, this.network.weak(edge) ? "no" : "yes"];
+        const chance = this.network.lattice ? [] : [this.network.weak(edge) ? "no" : "yes"];
+        return [this.#end(edge.from), this.#end(edge.to), weight, ...chance];
       });
-    return { heads: ["From", "To", this.data.weight, "beyond chance"], rows };
+    const chance = this.network.lattice ? [] : ["beyond chance"];
+    return { heads: ["From", "To", this.data.weight, ...chance], rows };
   }
 
   #end(name) {

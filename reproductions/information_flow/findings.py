@@ -1,0 +1,250 @@
+"""What routes say of heads: previous-token heads, heads that join words, prose and code, and patching beside them.
+
+Heads are chosen on one half of the texts and held against the others on the other half, and the other way round.
+
+Shapes: N texts of T tokens, L layers, H heads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+
+import torch
+from matplotlib import pyplot as plt
+from scipy.stats import rankdata, spearmanr
+from torch import Tensor
+
+from reproductions.common.contrasts import Asked, head_effects
+from reproductions.common.head_choice import Choose, apart, contrasted, crossed, halves, top
+from reproductions.common.metrics import Metric, difference_of, mean_of, plain
+from reproductions.common.model import Model
+from reproductions.common.patching import HEADS, Patching, head_nodes
+from reproductions.common.plots import CATEGORICAL
+from reproductions.common.prompt_pairs import Pair
+from reproductions.information_flow.method import flow, layers, route
+
+OFFSETS = 5  # places before a token
+WIDEST = 40  # tokens of a piece of code or prose
+TIMED = 6  # heads that are patched one by one, to time it
+WORD, REST = re.compile("[Ġ▁][A-Za-z]+"), re.compile("[A-Za-z]+")
+
+
+def snippets() -> list[str]:
+    """Pieces of code in nine languages, all our own."""
+    return Path(__file__).with_name("code.txt").read_text(encoding="utf8").split("\n%%\n")
+
+
+def cut(model: Model, texts: Sequence[str], n: int) -> list[Tensor]:
+    """The first n tokens of each text, opened as the tokenizer opens one; those that are too short are left out."""
+    found = [model.to_tokens(text)[0, :n] for text in texts]
+    return [tokens for tokens in found if len(tokens) == n]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What heads do in texts, in percent where it is importance: means over tokens, the first one aside.
+
+    share, sinkless [N, L, H]: importance, and without the first token. offsets [N, L, H, 5]: attention to the token
+    so many places before. At second tokens of words and at words of one token: importance, that without the first token
+    at second ones, and attention to the token before, [N, L, H], NaN where a text has none. sink, opposed [N]: percent.
+    """
+
+    share: Tensor
+    sinkless: Tensor
+    offsets: Tensor
+    second: Tensor
+    second_sinkless: Tensor
+    single: Tensor
+    attends_second: Tensor
+    attends_single: Tensor
+    sink: Tensor
+    opposed: Tensor
+
+    @classmethod
+    def of(cls, model: Model, texts: Sequence[Tensor]) -> Read:
+        """Of texts [T] of tokens."""
+        return cls(*map(torch.stack, zip(*(_read(model, tokens) for tokens in texts), strict=True)))
+
+
+def _read(model: Model, tokens: Tensor) -> list[Tensor]:
+    passed = layers(model, tokens)
+    pattern, found = torch.stack([layer.pattern for layer in passed]), flow(model, tokens, passed)
+    share, sinkless = 100 * found.share()[..., 1:], 100 * found.without_first().share()[..., 1:]
+    before = [pattern.diagonal(-offset, -2, -1) for offset in range(1, OFFSETS + 1)]
+    second, single = (places[1:] for places in words(model, tokens))
+    brought = found.heads[..., 1:, :]
+    shares = brought[..., 0].sum() / brought.sum(), (found.opposed.sum() / found.heads.count_nonzero())
+    return [
+        share.mean(-1),
+        sinkless.mean(-1),
+        torch.stack([at[..., OFFSETS - offset :].mean(-1) for offset, at in enumerate(before, start=1)], -1),
+        *(of[..., at].mean(-1) for of, at in ((share, second), (sinkless, second), (share, single))),
+        *(before[0][..., at].mean(-1) for at in (second, single)),
+        *(100 * of for of in shares),
+    ]
+
+
+def words(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Which tokens [T] are the second of a word, and which are a word of one token that stands behind another word."""
+    pieces = ["", *model.tokenizer.convert_ids_to_tokens(tokens.tolist()), ""]
+    starts = [bool(WORD.fullmatch(piece)) for piece in pieces]
+    goes_on = [bool(REST.fullmatch(piece)) for piece in pieces]
+    second = [starts[i - 1] and goes_on[i] for i in range(1, len(pieces) - 1)]
+    single = [starts[i] and not goes_on[i + 1] and (starts[i - 1] or goes_on[i - 1]) for i in range(1, len(pieces) - 1)]
+    return torch.tensor(second), torch.tensor(single)
+
+
+def head_metrics(found: Read, seed: int) -> list[Metric]:
+    """Previous-token heads, heads that join words, and what the first token does."""
+
+    def previous(those: Tensor) -> Tensor:
+        return top(found.offsets[those].mean(0)[..., 0])
+
+    def merging(those: Tensor) -> Tensor:
+        return top((found.attends_second - found.attends_single)[those].nanmean(0))
+
+    def gaining(those: Tensor) -> Tensor:
+        return top((found.second - found.single)[those].nanmean(0))
+
+    def further(those: Tensor, offset: int) -> Tensor:
+        return top(found.offsets[those].mean(0)[..., offset].masked_fill(previous(those), -1))
+
+    offset = [crossed(found.share, lambda those, k=k: further(those, k), seed) for k in range(1, OFFSETS)]
+    rows: list[tuple[str, Tensor, Choose]] = [
+        ("previous", found.share, previous),
+        ("previous_sinkless", found.sinkless, previous),
+        ("merging", found.second, merging),
+        ("merging_sinkless", found.second_sinkless, merging),
+        ("merging_first", found.single, merging),
+        ("within", found.attends_second, gaining),
+        ("within_first", found.attends_single, gaining),
+    ]
+    chosen = top(found.offsets.mean(0)[..., 0])
+    return [
+        *(mean_of(name, crossed(values, choose, seed)) for name, values, choose in rows),
+        mean_of("previous_offset", torch.tensor(offset).mean(0).tolist()),
+        mean_of("sink", found.sink.tolist()),
+        mean_of("opposed", found.opposed.tolist()),
+        plain("attends", 100 * found.offsets.mean(0)[..., 0][chosen].mean().item(), int(chosen.sum())),
+    ]
+
+
+def domain_metrics(code: Read, prose: Read, seed: int) -> list[Metric]:
+    """Heads that serve code, and those that serve prose; the control deals both domains into two mixed halves."""
+    mixed = [
+        torch.cat([of.share[part] for of, part in ((code, a), (prose, b))])
+        for a, b in zip(halves(len(code.share), seed + 1), halves(len(prose.share), seed + 2), strict=True)
+    ]
+    sides = {
+        "code": (code.share, prose.share),
+        "prose": (prose.share, code.share),
+        "code_sinkless": (code.sinkless, prose.sinkless),
+        "prose_sinkless": (prose.sinkless, code.sinkless),
+        "code_halves": (mixed[0], mixed[1]),
+        "prose_halves": (mixed[1], mixed[0]),
+    }
+    return [difference_of(name, *contrasted(values, seed)) for name, values in sides.items()]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """By prompt: importance on the route of heads, for it, its paraphrase and a prompt of another task, [n, 3, L H];
+    what patching each head takes from the answer with three givers and with other names, [n, 4, L H]; and processor
+    seconds [n, 3] of a route, of patching all heads one by one, and of patching them in one growing pass."""
+
+    routes: Tensor
+    effects: Tensor
+    seconds: Tensor
+
+
+def compare(model: Model, prompts: Sequence[Asked], others: Sequence[Pair], tau: float) -> Prompts:
+    """Routes and patching side by side."""
+    found = [_compare(model, prompt, other, tau) for prompt, other in zip(prompts, others, strict=True)]
+    return Prompts(*map(torch.stack, zip(*found, strict=True)))
+
+
+def _compare(model: Model, prompt: Asked, other: Pair, tau: float) -> tuple[Tensor, Tensor, Tensor]:
+    clean, started = prompt.names.clean, process_time()
+    routes = [on_route(model, clean, tau)]
+    seconds = [process_time() - started]
+    routes += [on_route(model, tokens, tau) for tokens in (prompt.paraphrase, other.clean)]
+    effects = [head_effects(model, pair) for pair in (*prompt.givers, prompt.names)]
+    return torch.stack(routes), torch.stack(effects), torch.tensor([*seconds, *timed(model, prompt.names)])
+
+
+def on_route(model: Model, tokens: Tensor, tau: float) -> Tensor:
+    """The importance of each head [L H] on the route of a text."""
+    found = flow(model, tokens)
+    return route(found, tau).heads(found).flatten().cpu()
+
+
+def timed(model: Model, pair: Pair) -> list[float]:
+    """Processor seconds of patching all heads, one by one (told from a few, spread evenly) and in one growing pass."""
+    nodes = [[node] for node in head_nodes(model)]
+    some, started = nodes[:: max(1, len(nodes) // TIMED)], process_time()
+    run = Patching(model, pair.clean, pair.corrupted, [HEADS])
+    ready = process_time()
+    for node in some:
+        run.patched(run.clean, run.corrupted, [node])
+    single = process_time()
+    run.patched(run.clean, run.corrupted, nodes)
+    together = process_time() - single
+    return [ready - started + (single - ready) / len(some) * len(nodes), ready - started + together]
+
+
+def prompt_metrics(found: Prompts) -> list[Metric]:
+    """Routes against patching: what agrees, where heads stand that speak against the answer, and what either costs."""
+
+    def agreement(one: Tensor, other: Tensor) -> Tensor:
+        return torch.tensor([spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)])
+
+    routes, effects = found.routes.unbind(1), found.effects.unbind(1)
+    again, third, choice = (agreement(effects[0], other) for other in effects[1:])
+    paraphrase, other = (agreement(routes[0], one) for one in routes[1:])
+    ranks = torch.tensor(rankdata(routes[0], axis=1) / routes[0].shape[1])
+    doublings = (found.seconds[:, 1:] / found.seconds[:, :1]).log2()
+    values = {
+        "choice": again - choice,
+        "choice_again": again - third,
+        "stable": paraphrase - choice,
+        "stable_other": other - choice,
+        "agree": agreement(routes[0], effects[0].abs()),
+        "agree_other": agreement(routes[2], effects[0].abs()),
+        "against": ranks.gather(1, effects[0].topk(3, largest=False).indices).mean(1),
+        "toward": ranks.gather(1, effects[0].topk(3).indices).mean(1),
+        "faster": doublings[:, 0],
+        "faster_together": doublings[:, 1],
+    }
+    return [mean_of(name, value.tolist()) for name, value in values.items()]
+
+
+def draw(general: Read, code: Read, prose: Read, compared: Prompts) -> plt.Figure:
+    """Heads in general by layer, in code against in prose, and on the route against what patching them does."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    share = general.share.mean(0)
+    layer = torch.arange(len(share))[:, None].expand_as(share)
+    joins = top((general.attends_second - general.attends_single).nanmean(0))
+    kinds = {"others": share > -1, "join words": joins, "previous token": top(general.offsets.mean(0)[..., 0])}
+    _scatter(left, layer, share, kinds)
+    left.set(xlabel="layer", ylabel="importance of a head (% of a state)", title="Heads in text of any kind")
+    a, b = prose.share.mean(0), code.share.mean(0)
+    serve = {"for code": apart(code.share, prose.share), "for prose": apart(prose.share, code.share)}
+    _scatter(middle, a, b, {"others": share > -1, **serve})
+    middle.axline((0, 0), slope=1, lw=0.8, ls="--", color="#c8ccd1")
+    middle.set(xlabel="importance in prose (%)", ylabel="importance in code (%)", title="Prose and code")
+    right.scatter(compared.effects[:, 0].mean(0), compared.routes[:, 0].mean(0), s=9)
+    right.set(
+        xlabel="what patching takes from the answer", ylabel="importance on the route", title="Who gets the book?"
+    )
+    return figure
+
+
+def _scatter(axes: plt.Axes, x: Tensor, y: Tensor, kinds: dict[str, Tensor]) -> None:
+    for place, (name, mask) in enumerate(kinds.items()):
+        look = {"color": "#c8ccd1", "s": 8} if not place else {"s": 16, "color": CATEGORICAL[place - 1]}
+        axes.scatter(x[mask], y[mask], label=name, **look)
+    axes.legend(fontsize=8)
