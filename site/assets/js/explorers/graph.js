@@ -411,6 +411,8 @@ class GraphDrawing {
 
 /** Where everything stands in a lattice, in pixels: a row for each column, what stands across below. */
 class LatticeLayout {
+  /** @type {Set<string> | undefined} the places that edges pass by */ passed;
+
   static #NARROW = 600;
   static #ROW = { wide: [8, 16, 780], narrow: [15, 18, 780] }; // least and most of a row, and of all rows together
   static #STEP = [1.05, 4.5]; // rem from one place across to the next
@@ -429,13 +431,18 @@ class LatticeLayout {
     this.step = Math.min(Math.max((width - this.left) / Math.max(across.length, 1), near), far);
     this.slanted = this.step < LatticeLayout.#SLANT * this.rem;
     this.height = network.columns.length * this.row;
-    this.size = [this.left + across.length * this.step + 0.4 * this.rem, this.height + (this.slanted ? 3.6 : 1.5) * this.rem];
+    this.size = [
+      this.left + across.length * this.step + 0.4 * this.rem,
+      this.height + (this.slanted ? 3.6 : 1.5) * this.rem,
+    ];
   }
 
   /** The middle of a node: one that shares its place across with others of its layer stands aside. @param {string} name */
   middle(name) {
     const { across = 0, place } = this.network.node(name);
-    const aside = this.network.place(name).label === undefined && this.#aside(place) ? Math.min(0.3 * this.step, 14) : 0;
+    const aside = this.network.place(name).label === undefined && this.#aside(place)
+      ? Math.min(0.3 * this.step, 14)
+      : 0;
     return [this.left + (across + 0.5) * this.step + aside, this.height - (this.network.column(name) + 0.5) * this.row];
   }
 
