@@ -167,6 +167,16 @@ def test_reproductions_and_papers_name_each_other(tmp_path: Path) -> None:
     assert (of_the_file.rule, of_the_file.path) == ("reproduction-file", str(claims))
 
 
+def test_a_reproduction_can_stand_for_another_paper_too(tmp_path: Path) -> None:
+    root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "no-such-reproduction")
+    claims = root / "reproductions" / "coin_flips" / "reproduction.yml"
+    own = claims.read_text()
+    claims.write_text(own.replace("2501.08310", "2501.99999"))
+    assert "reproduction-of-another" in {fault.rule for fault in shelf.faults(root)}
+    claims.write_text(own.replace("2501.08310", "2501.99999") + '\nalso: ["2501.08310"]\n')
+    assert not {"reproduction-of-another", "unnamed-reproduction"} & {fault.rule for fault in shelf.faults(root)}
+
+
 def test_every_fault_of_a_reproductions_files_is_told_in_its_place(tmp_path: Path) -> None:
     root = shelf.build(tmp_path, shelf.FIXTURES / "valid" / "no-such-reproduction")
     folder = root / "reproductions" / "coin_flips"

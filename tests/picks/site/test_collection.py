@@ -10,7 +10,7 @@ import pytest
 from picks.papers import load_papers
 from picks.site.collection import Library, load_library, newest_first
 from reproductions.common.errors import UserError
-from tests.fixtures.mini_site import HOSTILE, entry, write_entry
+from tests.fixtures.mini_site import HOSTILE, NAME, build, entry, write_entry
 
 
 def test_picks_stand_by_day_above_the_founding_collection_in_its_order(tmp_path: Path) -> None:
@@ -31,6 +31,19 @@ def test_without_an_entry_there_is_no_site(tmp_path: Path) -> None:
     (tmp_path / "papers").mkdir()
     with pytest.raises(UserError, match="holds no entry"):
         load_library(tmp_path)
+
+
+def test_an_entry_may_share_the_reproduction_of_another(tmp_path: Path) -> None:
+    root = build(tmp_path)
+    fields = entry("A tool that computes the same", reproduction=NAME)
+    del fields["not_reproduced"]
+    write_entry(root, "2501.00009", fields)
+    found = load_library(root)
+    shared = found.picks["2501.00009"]
+    assert shared.reproduced is None
+    assert shared.shares == found.picks["2501.00002"].paper
+    assert found.picks["2501.00002"].shares is None
+    assert [pick.paper.id for pick, _ in found.reproduced].count("2501.00009") == 0
 
 
 def test_citations_run_both_ways_and_editions_stand_together(library: Library) -> None:

@@ -110,10 +110,10 @@ class Base:
             return {}
 
     @cached_property
-    def reproductions(self) -> dict[str, str | None]:
-        """Every reproduction with the id of the paper that its claims are of."""
+    def reproductions(self) -> dict[str, list[str]]:
+        """Every reproduction with the ids of the paper that its claims are of, and of others that it also computes."""
         folders = sorted(path.parent for path in (self.root / "reproductions").glob("*/notebook.ipynb"))
-        return {folder.name: _paper_of(folder) for folder in folders}
+        return {folder.name: _papers_of(folder) for folder in folders}
 
     def index(self, make: Callable[[Base], T]) -> T:
         """What a rule looks things up in, made when first asked for."""
@@ -148,9 +148,12 @@ def is_todo(node: Scalar) -> bool:
     return bool(_TODO.search(node.value))
 
 
-def _paper_of(folder: Path) -> str | None:
+def _papers_of(folder: Path) -> list[str]:
     try:
-        paper = load_yaml(folder / "reproduction.yml").get("paper")
+        content = load_yaml(folder / "reproduction.yml")
     except UserError:
-        return None
-    return paper if isinstance(paper, str) else None
+        return []
+    also = content.get("also")
+    return [
+        paper for paper in [content.get("paper"), *(also if isinstance(also, list) else [])] if isinstance(paper, str)
+    ]

@@ -22,11 +22,13 @@ FOUNDING = "Founding collection"
 
 @dataclass(frozen=True)
 class Pick:
-    """A paper of the collection and what surrounds it."""
+    """A paper of the collection and what surrounds it; it may share the reproduction of another paper, whose claims it
+    shows."""
 
     paper: Paper
     citation: Citation
     reproduced: Reproduced | None
+    shares: Paper | None
     builds_on: tuple[Paper, ...]
     followed_by: tuple[Paper, ...]
     together: tuple[Paper, ...]
@@ -128,7 +130,9 @@ def load_library(root: Path) -> Library:
     if not papers:
         raise UserError(f"{root / 'papers'} holds no entry; start one with tools/add")
     related = related_papers(papers)
-    reproduced = {paper.paper.id: load_reproduced(paper) for paper in reproductions.load_all(root)}
+    found = reproductions.load_all(root)
+    reproduced = {one.paper.id: load_reproduced(one) for one in found}
+    owners: dict[str | None, Paper] = {one.name: one.paper for one in found}
     followers = _followers(papers)
     citations = cite(papers.values())
     ordered = newest_first(papers.values())
@@ -137,6 +141,7 @@ def load_library(root: Path) -> Library:
             paper=paper,
             citation=citations[paper.id],
             reproduced=reproduced.get(paper.id),
+            shares=owners.get(paper.reproduction) if paper.id not in reproduced else None,
             builds_on=_known(paper.builds_on, papers),
             followed_by=tuple(followers[paper.id]),
             together=_known(paper.picked_with, papers),

@@ -129,12 +129,13 @@ def reproduction_of_another(entry: Entry, base: Base) -> Iterator[Finding]:
     """The reproduction's claims are of another paper.
 
     Why: paper and reproduction must name each other, or verdicts appear beside the wrong paper.
-    Mend: mend `reproduction` here, or `paper` in the reproduction's reproduction.yml.
+    Mend: mend `reproduction` here, or `paper` in the reproduction's reproduction.yml; a paper whose computation is
+    reproduced along with another's stands under `also` there.
     """
     named = entry.text("reproduction")
-    paper = base.reproductions.get(named.value, entry.id) if named else entry.id
-    if named and paper != entry.id:
-        said = shown(paper) if paper else "no paper"
+    papers = base.reproductions.get(named.value, [entry.id]) if named else [entry.id]
+    if named and entry.id not in papers:
+        said = " and ".join(map(shown, papers)) or "no paper"
         yield Finding(named.position, f"its reproduction.yml says {said}, not {entry.id}")
 
 
@@ -145,9 +146,9 @@ def unnamed_reproduction(entry: Entry, base: Base) -> Iterator[Finding]:
     Why: readers would never find the notebook.
     Mend: write `reproduction:` with the folder's name instead of `not_reproduced`.
     """
-    for folder, paper in base.reproductions.items():
+    for folder, papers in base.reproductions.items():
         node = entry.document.node("reproduction")
-        if paper == entry.id and node is None:
+        if entry.id in papers and node is None:
             yield Finding(entry.document.position("not_reproduced"), f"reproductions/{folder} reproduces this paper")
 
 
