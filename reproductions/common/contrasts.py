@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from time import process_time
 
 from torch import Tensor, cat
 
@@ -18,6 +19,7 @@ from reproductions.common.patching import HEADS, Patching, head_nodes
 from reproductions.common.prompt_pairs import GIVING, NAMES, PLACES, THINGS, Pair, PairError, Texts, paired
 
 TRIES = 100  # draws for each prompt that is wanted
+TIMED = 6  # heads that are patched one by one, to time it
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,17 @@ def head_effects(model: Model, pair: Pair) -> Tensor:
     states = cat([run.clean.states[-1][None, -1:], run.patched(run.clean, run.corrupted, nodes)])
     clean, *_ = found = logit_difference(run.logits(states), *(to.to(states.device) for to in (pair.right, pair.wrong)))
     return (clean - found[1:]).cpu()
+
+
+def patching_seconds(model: Model, pair: Pair) -> list[float]:
+    """Processor seconds of patching all heads, one by one (told from a few, spread evenly) and in one growing pass."""
+    nodes = [[node] for node in head_nodes(model)]
+    some, started = nodes[:: max(1, len(nodes) // TIMED)], process_time()
+    run = Patching(model, pair.clean, pair.corrupted, [HEADS])
+    ready = process_time()
+    for node in some:
+        run.patched(run.clean, run.corrupted, [node])
+    single = process_time()
+    run.patched(run.clean, run.corrupted, nodes)
+    together = process_time() - single
+    return [ready - started + (single - ready) / len(some) * len(nodes), ready - started + together]

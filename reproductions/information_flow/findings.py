@@ -7,7 +7,6 @@ Shapes: N texts of T tokens, L layers, H heads.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +17,17 @@ from matplotlib import pyplot as plt
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
-from reproductions.common.contrasts import Asked, head_effects
+from reproductions.common.contrasts import Asked, head_effects, patching_seconds
 from reproductions.common.head_choice import Choose, apart, contrasted, crossed, halves, top
 from reproductions.common.metrics import Metric, difference_of, mean_of, plain
 from reproductions.common.model import Model
-from reproductions.common.patching import HEADS, Patching, head_nodes
 from reproductions.common.plots import CATEGORICAL
 from reproductions.common.prompt_pairs import Pair
+from reproductions.common.word_pieces import words
 from reproductions.information_flow.method import flow, layers, route
 
 OFFSETS = 5  # places before a token
 WIDEST = 40  # tokens of a piece of code or prose
-TIMED = 6  # heads that are patched one by one, to time it
-WORD, REST = re.compile("[Ġ▁][A-Za-z]+"), re.compile("[A-Za-z]+")
 
 
 def snippets() -> list[str]:
@@ -86,16 +83,6 @@ def _read(model: Model, tokens: Tensor) -> list[Tensor]:
         *(before[0][..., at].mean(-1) for at in (second, single)),
         *(100 * of for of in shares),
     ]
-
-
-def words(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Which tokens [T] are the second of a word, and which are a word of one token that stands behind another word."""
-    pieces = ["", *model.tokenizer.convert_ids_to_tokens(tokens.tolist()), ""]
-    starts = [bool(WORD.fullmatch(piece)) for piece in pieces]
-    goes_on = [bool(REST.fullmatch(piece)) for piece in pieces]
-    second = [starts[i - 1] and goes_on[i] for i in range(1, len(pieces) - 1)]
-    single = [starts[i] and not goes_on[i + 1] and (starts[i - 1] or goes_on[i - 1]) for i in range(1, len(pieces) - 1)]
-    return torch.tensor(second), torch.tensor(single)
 
 
 def head_metrics(found: Read, seed: int) -> list[Metric]:
@@ -173,27 +160,13 @@ def _compare(model: Model, prompt: Asked, other: Pair, tau: float) -> tuple[Tens
     seconds = [process_time() - started]
     routes += [on_route(model, tokens, tau) for tokens in (prompt.paraphrase, other.clean)]
     effects = [head_effects(model, pair) for pair in (*prompt.givers, prompt.names)]
-    return torch.stack(routes), torch.stack(effects), torch.tensor([*seconds, *timed(model, prompt.names)])
+    return torch.stack(routes), torch.stack(effects), torch.tensor([*seconds, *patching_seconds(model, prompt.names)])
 
 
 def on_route(model: Model, tokens: Tensor, tau: float) -> Tensor:
     """The importance of each head [L H] on the route of a text."""
     found = flow(model, tokens)
     return route(found, tau).heads(found).flatten().cpu()
-
-
-def timed(model: Model, pair: Pair) -> list[float]:
-    """Processor seconds of patching all heads, one by one (told from a few, spread evenly) and in one growing pass."""
-    nodes = [[node] for node in head_nodes(model)]
-    some, started = nodes[:: max(1, len(nodes) // TIMED)], process_time()
-    run = Patching(model, pair.clean, pair.corrupted, [HEADS])
-    ready = process_time()
-    for node in some:
-        run.patched(run.clean, run.corrupted, [node])
-    single = process_time()
-    run.patched(run.clean, run.corrupted, nodes)
-    together = process_time() - single
-    return [ready - started + (single - ready) / len(some) * len(nodes), ready - started + together]
 
 
 def prompt_metrics(found: Prompts) -> list[Metric]:

@@ -12,6 +12,7 @@ from reproductions.common import explorers
 from reproductions.common.claims import load_claims
 from reproductions.common.head_choice import above_others, contrasted, crossed, top
 from reproductions.common.verdicts import HOLDS, judge_claim
+from reproductions.common.word_pieces import words
 from reproductions.information_flow import explorer, findings
 from reproductions.information_flow.method import TINY, Flow, flow, layers, nearness, route
 from tests.common.tiny_bridge import random_tokens
@@ -181,7 +182,7 @@ def test_second_tokens_of_words_are_found():
     class Model:
         tokenizer = Pieces
 
-    second, single = findings.words(Model, torch.arange(9))
+    second, single = words(Model, torch.arange(9))
 
     assert second.nonzero()[:, 0].tolist() == [3]
     assert single.nonzero()[:, 0].tolist() == [5, 8]
@@ -264,5 +265,5 @@ def test_prompts_are_judged_by_what_agrees():
     found = findings.prompt_metrics(findings.Prompts(routes, given, seconds))
 
     assert [verdict(claim, found) for claim in ("T1", "T2", "K1", "C1")] == [HOLDS] * 4
-    faulty = findings.Prompts(routes[:, [2, 0, 1]], given[:, [0, 3, 3, 3]], seconds.flip(1))
+    faulty = findings.Prompts(routes[:, [2, 0, 1]], given[:, [0, 3, 3, 3]], seconds[:, [1, 0, 2]])
     assert HOLDS not in [verdict(claim, findings.prompt_metrics(faulty)) for claim in ("T1", "K1", "C1")]
