@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from time import process_time
 
 from torch import Tensor, cat
 
 from reproductions.common.answer_metrics import logit_difference
 from reproductions.common.model import Model
-from reproductions.common.patching import HEADS, Patching, head_nodes
+from reproductions.common.patching import HEADS, Node, Patching, head_nodes
+from reproductions.common.patching_cost import timed
 from reproductions.common.prompt_pairs import GIVING, NAMES, PLACES, THINGS, Pair, PairError, Texts, paired
 
 TRIES = 100  # draws for each prompt that is wanted
@@ -59,24 +59,24 @@ def _asked(model: Model, random: Random) -> Asked | None:
     return Asked(model.to_tokens(paraphrase.format(**said))[0].cpu(), made[:-1], made[-1])
 
 
-def head_effects(model: Model, pair: Pair) -> Tensor:
-    """How much of the logit difference goes where each head [L H] takes what it brings in the corrupted prompt."""
-    run = Patching(model, pair.clean, pair.corrupted, [HEADS])
-    nodes = [[node] for node in head_nodes(model)]
-    states = cat([run.clean.states[-1][None, -1:], run.patched(run.clean, run.corrupted, nodes)])
-    clean, *_ = found = logit_difference(run.logits(states), *(to.to(states.device) for to in (pair.right, pair.wrong)))
-    return (clean - found[1:]).cpu()
+def head_effects(model: Model, pair: Pair) -> tuple[Tensor, float]:
+    """How much of the logit difference goes where each head [L H] takes what it brings in the corrupted prompt, and the
+    processor seconds of that: all heads are patched in one growing pass."""
+    lost, seconds = timed(lambda: _lost(Patching(model, pair.clean, pair.corrupted, [HEADS]), pair, head_nodes(model)))
+    return lost.cpu(), seconds
 
 
-def patching_seconds(model: Model, pair: Pair) -> list[float]:
-    """Processor seconds of patching all heads, one by one (told from a few, spread evenly) and in one growing pass."""
-    nodes = [[node] for node in head_nodes(model)]
-    some, started = nodes[:: max(1, len(nodes) // TIMED)], process_time()
-    run = Patching(model, pair.clean, pair.corrupted, [HEADS])
-    ready = process_time()
-    for node in some:
-        run.patched(run.clean, run.corrupted, [node])
-    single = process_time()
-    run.patched(run.clean, run.corrupted, nodes)
-    together = process_time() - single
-    return [ready - started + (single - ready) / len(some) * len(nodes), ready - started + together]
+def loop_seconds(model: Model, pair: Pair) -> float:
+    """Processor seconds of patching all heads one by one, told from a few, spread evenly."""
+    nodes = head_nodes(model)
+    some = nodes[:: max(1, len(nodes) // TIMED)]
+    run, ready = timed(lambda: Patching(model, pair.clean, pair.corrupted, [HEADS]))
+    _, single = timed(lambda: [_lost(run, pair, [node]) for node in some])
+    return ready + single / len(some) * len(nodes)
+
+
+def _lost(run: Patching, pair: Pair, nodes: Sequence[Node]) -> Tensor:
+    patched = run.patched(run.clean, run.corrupted, [[node] for node in nodes])
+    logits = run.logits(cat([run.clean.states[-1][None, -1:], patched]))
+    clean, *_ = found = logit_difference(logits, *(to.to(logits.device) for to in (pair.right, pair.wrong)))
+    return clean - found[1:]

@@ -2,9 +2,9 @@
 
 On a model of your own:
 
-    passed = flow(model, model.to_tokens("The capital of France is")[0])
-    heads = passed.share()  # [layers, heads, tokens]: how much of each state a head brings
-    found = route(passed, tau=0.05)  # what leads to the last token's last state over edges above 0.05
+    parts = flow(layers(model, model.to_tokens("The capital of France is")[0]))
+    heads = parts.share()  # [layers, heads, tokens]: how much of each state a head brings
+    found = route(parts, tau=0.05)  # what leads to the last token's last state over edges above 0.05
     sizes = found.size, found.states.sum()  # edges, and states that are met
 """
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reproductions.common.model import Model
 from reproductions.common.promoted import Said
-from reproductions.information_flow.method import Flow, Layer, Route, layers, route
+from reproductions.information_flow.method import Flow, Layer, Route, flow, layers, route
 
 SENTENCES = (
     "When Anna and Mark went to the park, Mark gave a book to",
@@ -51,14 +51,13 @@ class Drawn:
 
     def nodes(self) -> list[dict[str, Any]]:
         """The states and MLPs on the route."""
-        first = [self._state("embedding", at, self.passed[0].before) for at in _places(self.route.states[0])]
-        return first + [node for layer in range(len(self.passed)) for node in self._layer(layer)]
-
-    def _layer(self, layer: int) -> list[dict[str, Any]]:
-        passed, met = self.passed[layer], self.route
-        between = [self._state(f"between {layer}", at, passed.between) for at in _places(met.between[layer])]
-        after = [self._state(f"after {layer}", at, passed.after) for at in _places(met.states[layer + 1])]
-        return [*between, *(self._mlp(layer, at) for at in _places(met.mlps[layer])), *after]
+        met = self.route
+        found = [self._state("embedding", at, self.passed[0].before) for at in _places(met.states[0])]
+        for layer, passed in enumerate(self.passed):
+            found += [self._state(f"between {layer}", at, passed.between) for at in _places(met.between[layer])]
+            found += [self._mlp(layer, at) for at in _places(met.mlps[layer])]
+            found += [self._state(f"after {layer}", at, passed.after) for at in _places(met.states[layer + 1])]
+        return found
 
     def _state(self, place: str, token: int, states: Tensor) -> dict[str, Any]:
         kind = place if place in KINDS else "state"
@@ -89,13 +88,12 @@ class Drawn:
 
     def _brought(self, layer: int, to: int, source: int) -> dict[str, Any]:
         heads, whole = self.flow.heads[layer, :, to, source], self.flow.joined[layer, to, source].item()
-        brought = self.passed[layer].brought(to, source)
+        brought = self.passed[layer].weight[:, to, source, None] * self.passed[layer].value[:, source]
         told = [head for head in heads.topk(APART).indices.tolist() if heads[head] > 0.1 * whole]
         rows = self._rows({f"head {layer}.{head}, importance {heads[head]:.3f}": brought[head] for head in told})
         start = f"after {layer - 1}" if layer else "embedding"
-        facts = [f"of it by heads {heads.sum():.2f}"] if to == source else []
         parts = [{"title": "The heads that bring most", "lists": rows}] if rows else []
-        return self._edge((source, start), (to, f"between {layer}"), whole) | {"facts": facts, "parts": parts}
+        return self._edge((source, start), (to, f"between {layer}"), whole) | {"parts": parts}
 
     def _on(self, layer: int, at: int) -> list[dict[str, Any]]:
         share = self.flow.mlp[layer, at].item()
@@ -129,8 +127,8 @@ def graph(model: Model, text: str, tau: float) -> dict[str, Any]:
     """One sentence's route as a graph of the explorer."""
     tokens, note = cut_to_size(model, text)
     passed, said = layers(model, tokens), Said(model)
-    flow, words = Flow.of(passed), [model.tokenizer.decode([token]) for token in tokens.tolist()]
-    drawn = Drawn(words, passed, flow, route(flow, tau), said)
+    parts, words = flow(passed), [model.tokenizer.decode([token]) for token in tokens.tolist()]
+    drawn = Drawn(words, passed, parts, route(parts, tau), said)
     nodes, edges, short = drawn.nodes(), drawn.edges(), " ".join(text.split())
     said.fill()
     return {

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
 
 import torch
 from matplotlib import pyplot as plt
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import spearmanr
 from torch import Tensor
 
-from reproductions.common.contrasts import Asked, head_effects, patching_seconds
+from reproductions.common.contrasts import Asked, head_effects, loop_seconds
 from reproductions.common.head_choice import Choose, apart, contrasted, crossed, halves, top
-from reproductions.common.metrics import Metric, difference_of, mean_of, plain
+from reproductions.common.metrics import Metric, difference_of, mean_of
 from reproductions.common.model import Model
+from reproductions.common.patching_cost import timed
 from reproductions.common.plots import CATEGORICAL
 from reproductions.common.prompt_pairs import Pair
 from reproductions.common.word_pieces import words
@@ -46,8 +46,9 @@ class Read:
     """What heads do in texts, in percent where it is importance: means over tokens, the first one aside.
 
     share, sinkless [N, L, H]: importance, and without the first token. offsets [N, L, H, 5]: attention to the token
-    so many places before. At second tokens of words and at words of one token: importance, that without the first token
-    at second ones, and attention to the token before, [N, L, H], NaN where a text has none. sink, opposed [N]: percent.
+    so many places before. At second tokens of words and at words of one token: importance, and that without the first
+    token at second ones; joins is attention to the token before at second ones less that at the others: [N, L, H], NaN
+    where a text has none. sink [N]: percent of all that heads bring.
     """
 
     share: Tensor
@@ -56,10 +57,8 @@ class Read:
     second: Tensor
     second_sinkless: Tensor
     single: Tensor
-    attends_second: Tensor
-    attends_single: Tensor
+    joins: Tensor
     sink: Tensor
-    opposed: Tensor
 
     @classmethod
     def of(cls, model: Model, texts: Sequence[Tensor]) -> Read:
@@ -69,19 +68,18 @@ class Read:
 
 def _read(model: Model, tokens: Tensor) -> list[Tensor]:
     passed = layers(model, tokens)
-    pattern, found = torch.stack([layer.pattern for layer in passed]), flow(model, tokens, passed)
+    pattern, found = torch.stack([layer.pattern for layer in passed]), flow(passed)
     share, sinkless = 100 * found.share()[..., 1:], 100 * found.without_first().share()[..., 1:]
     before = [pattern.diagonal(-offset, -2, -1) for offset in range(1, OFFSETS + 1)]
     second, single = (places[1:] for places in words(model, tokens))
     brought = found.heads[..., 1:, :]
-    shares = brought[..., 0].sum() / brought.sum(), (found.opposed.sum() / found.heads.count_nonzero())
     return [
         share.mean(-1),
         sinkless.mean(-1),
         torch.stack([at[..., OFFSETS - offset :].mean(-1) for offset, at in enumerate(before, start=1)], -1),
         *(of[..., at].mean(-1) for of, at in ((share, second), (sinkless, second), (share, single))),
-        *(before[0][..., at].mean(-1) for at in (second, single)),
-        *(100 * of for of in shares),
+        before[0][..., second].mean(-1) - before[0][..., single].mean(-1),
+        100 * brought[..., 0].sum() / brought.sum(),
     ]
 
 
@@ -92,10 +90,7 @@ def head_metrics(found: Read, seed: int) -> list[Metric]:
         return top(found.offsets[those].mean(0)[..., 0])
 
     def merging(those: Tensor) -> Tensor:
-        return top((found.attends_second - found.attends_single)[those].nanmean(0))
-
-    def gaining(those: Tensor) -> Tensor:
-        return top((found.second - found.single)[those].nanmean(0))
+        return top(found.joins[those].nanmean(0))
 
     def further(those: Tensor, offset: int) -> Tensor:
         return top(found.offsets[those].mean(0)[..., offset].masked_fill(previous(those), -1))
@@ -107,32 +102,24 @@ def head_metrics(found: Read, seed: int) -> list[Metric]:
         ("merging", found.second, merging),
         ("merging_sinkless", found.second_sinkless, merging),
         ("merging_first", found.single, merging),
-        ("within", found.attends_second, gaining),
-        ("within_first", found.attends_single, gaining),
     ]
-    chosen = top(found.offsets.mean(0)[..., 0])
     return [
         *(mean_of(name, crossed(values, choose, seed)) for name, values, choose in rows),
         mean_of("previous_offset", torch.tensor(offset).mean(0).tolist()),
         mean_of("sink", found.sink.tolist()),
-        mean_of("opposed", found.opposed.tolist()),
-        plain("attends", 100 * found.offsets.mean(0)[..., 0][chosen].mean().item(), int(chosen.sum())),
     ]
 
 
 def domain_metrics(code: Read, prose: Read, seed: int) -> list[Metric]:
-    """Heads that serve code, and those that serve prose; the control deals both domains into two mixed halves."""
+    """Heads that serve code; the control deals both domains into two mixed halves."""
     mixed = [
         torch.cat([of.share[part] for of, part in ((code, a), (prose, b))])
         for a, b in zip(halves(len(code.share), seed + 1), halves(len(prose.share), seed + 2), strict=True)
     ]
     sides = {
         "code": (code.share, prose.share),
-        "prose": (prose.share, code.share),
         "code_sinkless": (code.sinkless, prose.sinkless),
-        "prose_sinkless": (prose.sinkless, code.sinkless),
         "code_halves": (mixed[0], mixed[1]),
-        "prose_halves": (mixed[1], mixed[0]),
     }
     return [difference_of(name, *contrasted(values, seed)) for name, values in sides.items()]
 
@@ -150,27 +137,24 @@ class Prompts:
 
 def compare(model: Model, prompts: Sequence[Asked], others: Sequence[Pair], tau: float) -> Prompts:
     """Routes and patching side by side."""
-    found = [_compare(model, prompt, other, tau) for prompt, other in zip(prompts, others, strict=True)]
-    return Prompts(*map(torch.stack, zip(*found, strict=True)))
-
-
-def _compare(model: Model, prompt: Asked, other: Pair, tau: float) -> tuple[Tensor, Tensor, Tensor]:
-    clean, started = prompt.names.clean, process_time()
-    routes = [on_route(model, clean, tau)]
-    seconds = [process_time() - started]
-    routes += [on_route(model, tokens, tau) for tokens in (prompt.paraphrase, other.clean)]
-    effects = [head_effects(model, pair) for pair in (*prompt.givers, prompt.names)]
-    return torch.stack(routes), torch.stack(effects), torch.tensor([*seconds, *patching_seconds(model, prompt.names)])
+    rows = []
+    for prompt, other in zip(prompts, others, strict=True):
+        first, seconds = timed(lambda tokens=prompt.names.clean: on_route(model, tokens, tau))
+        routes = [first, *(on_route(model, tokens, tau) for tokens in (prompt.paraphrase, other.clean))]
+        effects, together = zip(*(head_effects(model, pair) for pair in (*prompt.givers, prompt.names)), strict=True)
+        times = torch.tensor([seconds, loop_seconds(model, prompt.names), together[-1]])
+        rows.append((torch.stack(routes), torch.stack(effects), times))
+    return Prompts(*map(torch.stack, zip(*rows, strict=True)))
 
 
 def on_route(model: Model, tokens: Tensor, tau: float) -> Tensor:
     """The importance of each head [L H] on the route of a text."""
-    found = flow(model, tokens)
+    found = flow(layers(model, tokens))
     return route(found, tau).heads(found).flatten().cpu()
 
 
 def prompt_metrics(found: Prompts) -> list[Metric]:
-    """Routes against patching: what agrees, where heads stand that speak against the answer, and what either costs."""
+    """Routes against patching: what agrees, and what either costs."""
 
     def agreement(one: Tensor, other: Tensor) -> Tensor:
         return torch.tensor([spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)])
@@ -178,7 +162,6 @@ def prompt_metrics(found: Prompts) -> list[Metric]:
     routes, effects = found.routes.unbind(1), found.effects.unbind(1)
     again, third, choice = (agreement(effects[0], other) for other in effects[1:])
     paraphrase, other = (agreement(routes[0], one) for one in routes[1:])
-    ranks = torch.tensor(rankdata(routes[0], axis=1) / routes[0].shape[1])
     doublings = (found.seconds[:, 1:] / found.seconds[:, :1]).log2()
     values = {
         "choice": again - choice,
@@ -187,8 +170,6 @@ def prompt_metrics(found: Prompts) -> list[Metric]:
         "stable_other": other - choice,
         "agree": agreement(routes[0], effects[0].abs()),
         "agree_other": agreement(routes[2], effects[0].abs()),
-        "against": ranks.gather(1, effects[0].topk(3, largest=False).indices).mean(1),
-        "toward": ranks.gather(1, effects[0].topk(3).indices).mean(1),
         "faster": doublings[:, 0],
         "faster_together": doublings[:, 1],
     }
@@ -197,27 +178,20 @@ def prompt_metrics(found: Prompts) -> list[Metric]:
 
 def draw(general: Read, code: Read, prose: Read, compared: Prompts) -> plt.Figure:
     """Heads in general by layer, in code against in prose, and on the route against what patching them does."""
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-    share = general.share.mean(0)
+    share, patched, routes = general.share.mean(0), compared.effects[:, 0].mean(0), compared.routes[:, 0].mean(0)
+    kinds = {"previous token": top(general.offsets.mean(0)[..., 0]), "join words": top(general.joins.nanmean(0))}
+    serve = {"for code": apart(code.share, prose.share)}
     layer = torch.arange(len(share))[:, None].expand_as(share)
-    joins = top((general.attends_second - general.attends_single).nanmean(0))
-    kinds = {"others": share > -1, "join words": joins, "previous token": top(general.offsets.mean(0)[..., 0])}
-    _scatter(left, layer, share, kinds)
-    left.set(xlabel="layer", ylabel="importance of a head (% of a state)", title="Heads in text of any kind")
-    a, b = prose.share.mean(0), code.share.mean(0)
-    serve = {"for code": apart(code.share, prose.share), "for prose": apart(prose.share, code.share)}
-    _scatter(middle, a, b, {"others": share > -1, **serve})
-    middle.axline((0, 0), slope=1, lw=0.8, ls="--", color="#c8ccd1")
-    middle.set(xlabel="importance in prose (%)", ylabel="importance in code (%)", title="Prose and code")
-    right.scatter(compared.effects[:, 0].mean(0), compared.routes[:, 0].mean(0), s=9)
-    right.set(
-        xlabel="what patching takes from the answer", ylabel="importance on the route", title="Who gets the book?"
-    )
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+    _heads(left, layer, share, kinds, "layer", "importance (% of a state)")
+    _heads(middle, prose.share.mean(0), code.share.mean(0), serve, "importance in prose (%)", "importance in code (%)")
+    _heads(right, patched, routes, kinds, "what patching takes from the answer", "importance on the route")
     return figure
 
 
-def _scatter(axes: plt.Axes, x: Tensor, y: Tensor, kinds: dict[str, Tensor]) -> None:
-    for place, (name, mask) in enumerate(kinds.items()):
-        look = {"color": "#c8ccd1", "s": 8} if not place else {"s": 16, "color": CATEGORICAL[place - 1]}
-        axes.scatter(x[mask], y[mask], label=name, **look)
+def _heads(axes: plt.Axes, x: Tensor, y: Tensor, kinds: dict[str, Tensor], xlabel: str, ylabel: str) -> None:
+    axes.scatter(x, y, s=8, color="#c8ccd1")
+    for (name, mask), color in zip(kinds.items(), CATEGORICAL, strict=False):
+        axes.scatter(x.flatten()[mask.flatten()], y.flatten()[mask.flatten()], s=16, color=color, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize=8)

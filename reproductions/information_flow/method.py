@@ -65,10 +65,6 @@ class Layer:
             found[:, to, : to + 1] = nearness(whole, parts)
         return found
 
-    def brought(self, to: int, source: int) -> Tensor:
-        """What each head brings to a token from a token [H, d]."""
-        return self.weight[:, to, source, None] * self.value[:, source]
-
     def neurons(self, token: int) -> Tensor:
         """The importance [n] of each neuron in the state after the MLP; the state before it is a part as well."""
         parts = torch.cat([self.between[token, None], self.active[token, :, None] * self.out])
@@ -104,25 +100,11 @@ def _layer(model: Model, layer: int, values: Sequence[Tensor]) -> Layer:
 class Flow:
     """Importances in a text: heads [L, H, T, T] (to i, from j) and stay [L, T], what stays of the state before, sum to
     one in each state between; mlp [L, T] is the MLP's in the state after, of which 1 - mlp is the state between's.
-
-    opposed [L, H, T, T]: whether a part pointed against the whole, so that its importance is next to none.
     """
 
     heads: Tensor
     stay: Tensor
     mlp: Tensor
-    opposed: Tensor
-
-    @classmethod
-    def of(cls, passed: Sequence[Layer]) -> Flow:
-        """Those of the layers of one pass."""
-        heads = torch.stack([layer.heads() for layer in passed])
-        before, between, after = (
-            torch.stack([getattr(layer, name) for layer in passed]) for name in ("before", "between", "after")
-        )
-        stay, kept, mlp = nearness(between, before), nearness(after, between), nearness(after, after - between)
-        whole = heads.sum((1, 3)) + stay
-        return cls(heads / whole[:, None, :, None], stay / whole, mlp / (mlp + kept), (heads > 0) & (heads <= TINY))
 
     @property
     def joined(self) -> Tensor:
@@ -139,6 +121,17 @@ class Flow:
     def share(self) -> Tensor:
         """The importance [L, H, T] of each head at each token, from all tokens together."""
         return self.heads.sum(-1)
+
+
+def flow(passed: Sequence[Layer]) -> Flow:
+    """The importances in the layers of one pass."""
+    heads = torch.stack([layer.heads() for layer in passed])
+    before, between, after = (
+        torch.stack([getattr(layer, name) for layer in passed]) for name in ("before", "between", "after")
+    )
+    stay, kept, mlp = nearness(between, before), nearness(after, between), nearness(after, after - between)
+    whole = heads.sum((1, 3)) + stay
+    return Flow(heads / whole[:, None, :, None], stay / whole, mlp / (mlp + kept))
 
 
 @dataclass(frozen=True)
@@ -174,8 +167,3 @@ def route(flow: Flow, tau: float) -> Route:
         taken[layer] &= (past | mlps)[layer, :, None]
         states[layer] = taken[layer].any(0)
     return Route(states, past | mlps, past, mlps, taken)
-
-
-def flow(model: Model, tokens: Tensor, passed: Sequence[Layer] | None = None) -> Flow:
-    """The importances in a text [T], from one pass, which may have been made."""
-    return Flow.of(passed or layers(model, tokens))

@@ -14,7 +14,7 @@ from reproductions.common.head_choice import above_others, contrasted, crossed, 
 from reproductions.common.verdicts import HOLDS, judge_claim
 from reproductions.common.word_pieces import words
 from reproductions.information_flow import explorer, findings
-from reproductions.information_flow.method import TINY, Flow, flow, layers, nearness, route
+from reproductions.information_flow.method import TINY, flow, layers, nearness, route
 from tests.common.tiny_bridge import random_tokens
 
 TAUS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -69,7 +69,7 @@ def test_each_head_brings_what_it_writes_alone(model, tokens, passed):
 
 
 def test_importances_sum_to_one_and_are_those_of_a_loop(passed):
-    found = Flow.of(passed)
+    found = flow(passed)
     assert torch.allclose(found.joined.sum(-1), torch.ones_like(found.stay), atol=1e-5)
     layer, to = passed[2], 6
     whole = layer.between[to]
@@ -104,22 +104,15 @@ def test_neurons_and_the_state_before_share_out_the_state_after(passed):
     assert 0 < found.sum() < 1
 
 
-def test_what_is_opposed_counts_as_nothing(passed):
-    found = Flow.of(passed)
-
-    assert found.opposed.any()
-    assert found.heads[found.opposed].max() < 1e-4
-
-
 def test_without_the_first_token_the_rest_sums_to_one(passed):
-    found = Flow.of(passed).without_first()
+    found = flow(passed).without_first()
 
     assert torch.allclose(found.joined.sum(-1), torch.ones_like(found.stay), atol=1e-5)
     assert not found.heads[:, :, 1:, 0].any()
 
 
 def test_routes_shrink_as_the_threshold_rises(passed):
-    found = Flow.of(passed)
+    found = flow(passed)
     routes = [route(found, tau) for tau in TAUS]
 
     for wide, narrow in pairwise(routes):
@@ -130,7 +123,7 @@ def test_routes_shrink_as_the_threshold_rises(passed):
 
 @pytest.mark.parametrize("tau", TAUS)
 def test_everything_on_a_route_is_reached_from_the_top(passed, tau):
-    found = Flow.of(passed)
+    found = flow(passed)
     met = route(found, tau)
     n_layers, n = found.mlp.shape
     reached = {(n_layers, n - 1)}  # a walk by hand
@@ -147,7 +140,7 @@ def test_the_explorer_draws_the_route(model):
 
     checked = explorers.check("graph", content)
     (graph,) = checked["graphs"]
-    found = flow(model, explorer.cut_to_size(model, "w1 w2 w3 w4")[0])
+    found = flow(layers(model, explorer.cut_to_size(model, "w1 w2 w3 w4")[0]))
     met = route(found, 0.05)
     assert len(graph["edges"]) == met.size
     assert len(graph["nodes"]) == met.states.sum() + met.between.sum() + met.mlps.sum()
@@ -199,11 +192,11 @@ def read(n=20, strong=0.0, **changes):
     offsets[:, 2, 1, 0] += 0.5
     share = numbers(*heads)
     share[:, 2, 1] += strong
-    attends = 0.1 * numbers(*heads)
-    attends[:, 3, 2] += 0.5
+    joins = 0.1 * numbers(*heads)
+    joins[:, 3, 2] += 0.5
     values = {"share": share, "sinkless": share, "offsets": offsets, "second": share, "second_sinkless": share}
-    values |= {"single": numbers(*heads), "attends_second": attends, "attends_single": 0.1 * numbers(*heads)}
-    return findings.Read(**(values | {"sink": numbers(n), "opposed": numbers(n)} | changes))
+    values |= {"single": numbers(*heads), "joins": joins}
+    return findings.Read(**(values | {"sink": numbers(n)} | changes))
 
 
 def verdict(claim_id, metrics):
