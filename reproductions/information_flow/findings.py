@@ -37,8 +37,7 @@ def snippets() -> list[str]:
 
 def cut(model: Model, texts: Sequence[str], n: int) -> list[Tensor]:
     """The first n tokens of each text, opened as the tokenizer opens one; those that are too short are left out."""
-    found = [model.to_tokens(text)[0, :n] for text in texts]
-    return [tokens for tokens in found if len(tokens) == n]
+    return [tokens for text in texts if len(tokens := model.to_tokens(text)[0, :n]) == n]
 
 
 @dataclass(frozen=True)
