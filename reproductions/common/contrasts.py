@@ -6,7 +6,7 @@ other names at the beginning. Shapes: T tokens, L layers, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -50,7 +50,7 @@ def _asked(model: Model, random: Random) -> Asked | None:
     one, two, *others = random.sample(NAMES, 7)
     template, paraphrase = random.sample(GIVING, 2)
     said = {"one": one, "two": two, "giver": two, "place": random.choice(PLACES), "thing": random.choice(THINGS)}
-    changes: list[Mapping[str, str]] = [{"giver": name} for name in others[:3]] + [{"one": others[3], "two": others[4]}]
+    changes: list[dict[str, str]] = [{"giver": name} for name in others[:3]] + [{"one": others[3], "two": others[4]}]
     clean = template.format(**said)
     texts = [Texts(clean, template.format(**{**said, **change}), (one,), (two,)) for change in changes]
     made = [pair for text in texts if (pair := paired(model, text))]

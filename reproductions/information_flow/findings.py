@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -94,7 +95,7 @@ def head_metrics(found: Read, seed: int) -> list[Metric]:
     def further(those: Tensor, offset: int) -> Tensor:
         return top(found.offsets[those].mean(0)[..., offset].masked_fill(previous(those), -1))
 
-    offset = [crossed(found.share, lambda those, k=k: further(those, k), seed) for k in range(1, OFFSETS)]
+    offset = [crossed(found.share, partial(further, offset=k), seed) for k in range(1, OFFSETS)]
     rows: list[tuple[str, Tensor, Choose]] = [
         ("previous", found.share, previous),
         ("previous_sinkless", found.sinkless, previous),
@@ -138,7 +139,7 @@ def compare(model: Model, prompts: Sequence[Asked], others: Sequence[Pair], tau:
     """Routes and patching side by side."""
     rows = []
     for prompt, other in zip(prompts, others, strict=True):
-        first, seconds = timed(lambda tokens=prompt.names.clean: on_route(model, tokens, tau))
+        first, seconds = timed(partial(on_route, model, prompt.names.clean, tau))
         routes = [first, *(on_route(model, tokens, tau) for tokens in (prompt.paraphrase, other.clean))]
         effects, together = zip(*(head_effects(model, pair) for pair in (*prompt.givers, prompt.names)), strict=True)
         times = torch.tensor([seconds, loop_seconds(model, prompt.names), together[-1]])
