@@ -480,31 +480,43 @@ class LatticeDrawing {
     const shape = { class: "graph-drawn graph-lattice", width, height, viewBox: `0 0 ${width} ${height}` };
     const unread = { "aria-hidden": "true" };
     const weakest = [...edges].sort((a, b) => strength(a) - strength(b));
+    this.names = element("g", unread, this.#names());
     this.svg = element(
       "svg",
       { ...shape, role: "group", "aria-label": label },
       element("g", unread, weakest.flatMap((edge) => this.#edge(edge))),
       element("g", unread, this.#labels()),
+      this.names,
       element("g", {}, [...this.nodes.values()]),
+    );
+  }
+
+  /** Names of rows stay in sight where the lattice is wider than its frame. @param {number} scrolled in pixels */
+  stay(scrolled) {
+    this.names.setAttribute("transform", `translate(${scrolled} 0)`);
+  }
+
+  #text(x, y, said, more) {
+    return Page.element("text", { class: "graph-head", x: x.toFixed(1), y: y.toFixed(1), ...more }, said);
+  }
+
+  #names() {
+    const { rem, height, row } = this.layout;
+    return this.network.columns.flatMap(([place], column) =>
+      place?.label === undefined
+        ? []
+        : [this.#text(1.2 * rem, height - (column + 0.5) * row + 4, place.label, { "text-anchor": "end" })]
     );
   }
 
   #labels() {
     const { layout, network } = this;
     const { rem, step } = layout;
-    const text = (x, y, said, more) =>
-      Page.element("text", { class: "graph-head", x: x.toFixed(1), y: y.toFixed(1), ...more }, said);
-    const rows = network.columns.flatMap(([place], column) =>
-      place?.label === undefined
-        ? []
-        : [text(1.2 * rem, layout.height - (column + 0.5) * layout.row + 4, place.label, { "text-anchor": "end" })]
-    );
-    const across = (network.lattice ?? []).map((said, i) => {
+    return (network.lattice ?? []).map((said, i) => {
       const [x, y] = [layout.left + (i + 0.5) * step, layout.height + 0.9 * rem];
       const turned = { "text-anchor": "end", transform: `rotate(-50 ${x.toFixed(1)} ${y.toFixed(1)})` };
-      return text(x, y, LatticeDrawing.#short(said), layout.slanted ? turned : { "text-anchor": "middle" });
+      return this.#text(x, y, LatticeDrawing.#short(said), layout.slanted ? turned : { "text-anchor": "middle" });
     });
-    return [...rows, ...across];
   }
 
   /** @param {string} said */
@@ -728,6 +740,8 @@ class Graph extends ListExplorer {
       : new GraphDrawing(layout, this.kinds);
     this.frame.replaceChildren(this.drawing.svg);
     const { x, width } = layout.box(this.traced.centre);
+    const { drawing } = this;
+    this.frame.onscroll = () => drawing instanceof LatticeDrawing && drawing.stay(this.frame.scrollLeft);
     this.frame.scrollLeft = x + width / 2 - this.frame.clientWidth / 2;
     this.#show();
   }
