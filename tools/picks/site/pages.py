@@ -23,6 +23,7 @@ from reproductions.common.verdicts import VERDICTS
 
 WIDE = ["navigation", "toc"]  # pages without sidebars
 UNSEARCHED = {"exclude": True}
+BEHIND = {"boost": 0.3}  # pages whose headings repeat what papers are about
 CLAIM_SCRIPTS = ["assets/js/claims.js"]
 RESULTS_SCRIPTS = ["assets/js/results.js"]
 
@@ -102,7 +103,8 @@ def _citations(pick: Pick) -> dict[str, str]:
 def written(studio: Studio) -> Iterator[File]:
     """The pages that people wrote, with the picks that they ask for."""
     for source in sorted((studio.root / "site" / "pages").glob("*.md")):
-        yield studio.page(source.name, source.name, meta={"hide": ["navigation"]}, own_code=own_code)
+        meta = {"hide": ["navigation"], **({"search": BEHIND} if source.stem == "methods" else {})}
+        yield studio.page(source.name, source.name, meta=meta, own_code=own_code)
 
 
 def rules(studio: Studio) -> Iterator[File]:
@@ -112,7 +114,7 @@ def rules(studio: Studio) -> Iterator[File]:
     meta: dict[str, Any] = {"title": "Rules of tools/check", "hide": WIDE}
     yield studio.page("rules/index.md", "rules.md.j2", meta=meta, rules=known)
     for rule, body in bodies.items():
-        front = front_matter(hide=WIDE, search={"boost": 0.3})
+        front = front_matter(hide=WIDE, search=BEHIND)
         yield f"rules/{rule}.md", f"{front}{body}\n[All rules](index.md)\n".encode()
 
 
