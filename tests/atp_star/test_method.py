@@ -36,7 +36,7 @@ from reproductions.common.patching import HEADS, MLPS, Node, Patching, Recorded,
 from reproductions.common.patching_cost import Cost
 from reproductions.common.prompt_pairs import Pair, Texts
 from reproductions.common.questions import Question
-from tests.common.tiny_bridge import LAYERS, random_tokens, tiny_llama
+from tests.common.tiny_bridge import LAYERS, random_pair, tiny_llama
 
 STEP = 1e-2  # norms compute in single precision
 
@@ -47,9 +47,7 @@ def patching(model):
 
 
 def of_texts(model):
-    clean, corrupted = random_tokens(2, 9)
-    corrupted[:4] = clean[:4]
-    return Patching(model, clean, corrupted, method.POINTS)
+    return Patching(model, *random_pair(9, 4), method.POINTS)
 
 
 answer = Question(torch.tensor([3]), torch.tensor([7, 9]))
@@ -313,9 +311,7 @@ def test_a_pair_is_measured_whole_and_at_single_positions(model, monkeypatch):
     monkeypatch.setattr(
         method, "other_questions", lambda model, family: [Question(torch.tensor([1]), torch.tensor([2]))] * 2
     )
-    clean, corrupted = random_tokens(2, 9)
-    corrupted[:6] = clean[:6]
-    pair = Pair(Texts("a", "b", ("c",), ("d",)), clean, corrupted, torch.tensor([3]), torch.tensor([7]))
+    pair = Pair(Texts("a", "b", ("c",), ("d",)), *random_pair(9, 6), torch.tensor([3]), torch.tensor([7]))
     plan = Plan.of(model, halves=8, checked=10, dropped=2, seed=0)
     assert len(plan.layers) == 2 and len(Plan.of(model, 8, 10, 0, 0).layers) == LAYERS
     found, apart = (method.measure(model, "capitals", pair, plan, apart=single) for single in (False, True))

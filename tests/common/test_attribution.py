@@ -8,7 +8,7 @@ import torch
 from reproductions.common.answer_metrics import logit_difference
 from reproductions.common.attribution import attributed, slopes
 from reproductions.common.patching import HEADS, MLPS, RESIDUAL, Node, Patching, Run, head_nodes, layer_nodes
-from tests.common.tiny_bridge import LAYERS, random_tokens
+from tests.common.tiny_bridge import LAYERS, random_pair
 
 POINTS = [HEADS, MLPS, RESIDUAL, "attn.hook_q"]
 STEP = 1e-2  # norms compute in single precision
@@ -16,9 +16,7 @@ STEP = 1e-2  # norms compute in single precision
 
 @pytest.fixture(scope="module")
 def patching(model):
-    clean, corrupted = random_tokens(2, 8)
-    corrupted[:4] = clean[:4]
-    return Patching(model, clean, corrupted, POINTS)
+    return Patching(model, *random_pair(8, 4), POINTS)
 
 
 def difference(logits):

@@ -24,7 +24,7 @@ from reproductions.common.edges import (
     greedy,
 )
 from reproductions.common.patching import Node, Patching
-from tests.common.tiny_bridge import LAYERS, random_tokens
+from tests.common.tiny_bridge import LAYERS, random_pair
 
 BEGIN, LENGTH = 4, 8
 STEP = 1e-2
@@ -32,10 +32,7 @@ STEP = 1e-2
 
 @pytest.fixture(scope="module")
 def texts():
-    clean, corrupted = random_tokens(2, LENGTH)
-    corrupted[:BEGIN] = clean[:BEGIN]
-    corrupted[BEGIN] = clean[BEGIN] % 49 + 1
-    return clean, corrupted
+    return random_pair(LENGTH, BEGIN)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from reproductions.common.catalogue import model_card
 from reproductions.common.models import load_model
 from reproductions.common.patching import HEADS, MLPS, RESIDUAL, Node, Patching, head_nodes, layer_nodes
 from reproductions.common.prompt_pairs import pairs
-from tests.common.tiny_bridge import LAYERS, random_tokens
+from tests.common.tiny_bridge import LAYERS, random_pair
 
 BEGIN, LENGTH = 4, 9
 POINTS = [HEADS, MLPS, RESIDUAL, "attn.hook_q", "attn.hook_v", "mlp.hook_post"]
@@ -28,10 +28,7 @@ NODES = [
 
 @pytest.fixture(scope="module")
 def texts():
-    clean, corrupted = random_tokens(2, LENGTH)
-    corrupted[:BEGIN] = clean[:BEGIN]
-    corrupted[BEGIN] = clean[BEGIN] % 49 + 1
-    return clean, corrupted
+    return random_pair(LENGTH, BEGIN)
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,12 @@ import torch
 
 from reproductions.common.patching import HEADS, MLPS, Node, Patching, head_nodes, layer_nodes
 from reproductions.common.patching_cost import Cost, one_by_one, patching_cost, product_operations
-from tests.common.tiny_bridge import LAYERS, random_tokens
+from tests.common.tiny_bridge import LAYERS, random_pair
 
 
 @pytest.fixture(scope="module")
 def texts():
-    clean, corrupted = random_tokens(2, 9)
-    corrupted[:4] = clean[:4]
-    return clean, corrupted
+    return random_pair(9, 4)
 
 
 @pytest.fixture(scope="module")

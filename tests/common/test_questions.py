@@ -10,13 +10,11 @@ from reproductions.common.models import load_model
 from reproductions.common.patching import HEADS, Patching
 from reproductions.common.prompt_pairs import pairs
 from reproductions.common.questions import Question, asked
-from tests.common.tiny_bridge import random_tokens
+from tests.common.tiny_bridge import random_pair
 
 
 def test_a_question_is_answered_as_from_all_logits(model):
-    clean, corrupted = random_tokens(2, 9)
-    corrupted[:4] = clean[:4]
-    patching, question = Patching(model, clean, corrupted, [HEADS]), Question(torch.tensor([3]), torch.tensor([7, 9]))
+    patching, question = Patching(model, *random_pair(9, 4), [HEADS]), Question(torch.tensor([3]), torch.tensor([7, 9]))
     states = patching.clean.states[-1].expand(2, -1, -1)
     whole = logit_difference(patching.logits(states), question.right, question.wrong)
     torch.testing.assert_close(question(patching, states), whole)

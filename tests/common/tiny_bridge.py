@@ -25,6 +25,14 @@ def random_tokens(n: int, length: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(1, len(WORDS), (n, length), generator=torch.Generator().manual_seed(seed))
 
 
+def random_pair(length: int, begin: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two texts [length] that begin alike and differ from a token on."""
+    one, other = random_tokens(2, length, seed)
+    other[:begin] = one[:begin]
+    other[begin] = one[begin] % (len(WORDS) - 1) + 1
+    return one, other
+
+
 def tiny_llama(folder: Path) -> TransformerBridge:
     """Three layers of a random Llama."""
     return _bridge(folder, LlamaForCausalLM(LlamaConfig(**_shape())))

@@ -13,23 +13,20 @@ from reproductions.common.edges import Edges, Graph, greedy
 from reproductions.common.prompt_pairs import Pair, Texts
 from reproductions.eap_ig import method
 from reproductions.eap_ig.method import Settings, Task
-from tests.common.tiny_bridge import random_tokens
+from tests.common.tiny_bridge import random_pair
 
 BEGIN, LENGTH = 3, 6
 SETTINGS = Settings(scored=2, held=3, steps=4, sizes=[50, 200, 600], exact=1)
 COSTS = {"seconds_eap": 1.0, "seconds_ig": 2.0, "seconds_each": 100.0, "seconds_run": 0.1}
 
 
-def random_pair(seed):
-    clean, corrupted = random_tokens(2, LENGTH, seed)
-    corrupted[:BEGIN] = clean[:BEGIN]
-    corrupted[BEGIN] = clean[BEGIN] % 49 + 1
-    return Pair(Texts("", "", (), ()), clean, corrupted, torch.tensor([3]), torch.tensor([7, 8]))
+def made_pair(seed):
+    return Pair(Texts("", "", (), ()), *random_pair(LENGTH, BEGIN, seed), torch.tensor([3]), torch.tensor([7, 8]))
 
 
 @pytest.fixture
 def some():
-    return [random_pair(seed) for seed in range(5)]
+    return [made_pair(seed) for seed in range(5)]
 
 
 @pytest.fixture

@@ -242,6 +242,20 @@ class GraphLayout {
   }
 }
 
+/** A picture of what a layout places, its parts one above the other. @param {GraphLayout | LatticeLayout} layout */
+function picture(layout, look, ...parts) {
+  const [width, height] = layout.size.map(Math.ceil);
+  const { centre } = layout.traced;
+  const label = `Graph around ${centre}; arrow keys move, Enter shows a node, Enter once more makes it the centre`;
+  const shape = { class: look, width, height, viewBox: `0 0 ${width} ${height}` };
+  return Page.element("svg", { ...shape, role: "group", "aria-label": label }, ...parts);
+}
+
+/** A word in a picture. @param {string} look @param {number} x @param {number} y @param {string} said */
+function written(look, x, y, said, more = {}) {
+  return Page.element("text", { class: look, x: x.toFixed(1), y: y.toFixed(1), ...more }, said);
+}
+
 /** The drawing itself: edges, their weights, and nodes that can be walked over and pressed. */
 class GraphDrawing {
   static #brush = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
@@ -251,16 +265,13 @@ class GraphDrawing {
     this.layout = layout;
     this.kinds = kinds;
     this.network = layout.network;
-    const { edges, nodes, centre } = layout.traced;
+    const { edges, nodes } = layout.traced;
     const { element } = Page;
-    const [width, height] = layout.size.map(Math.ceil);
     this.nodes = new Map([...nodes].map((name) => [name, this.#node(name)]));
-    const label = `Graph around ${centre}; arrow keys move, Enter shows a node, Enter once more makes it the centre`;
-    const shape = { class: "graph-drawn", width, height, viewBox: `0 0 ${width} ${height}` };
     const unread = { "aria-hidden": "true" };
-    this.svg = element(
-      "svg",
-      { ...shape, role: "group", "aria-label": label },
+    this.svg = picture(
+      layout,
+      "graph-drawn",
       element("g", unread, edges.flatMap((edge) => this.#edge(edge))),
       element("g", unread, edges.map((edge) => this.#weight(edge))),
       element("g", unread, this.#heads()),
@@ -278,22 +289,18 @@ class GraphDrawing {
     return `${letters.join("").trimEnd()}…`;
   }
 
-  #text(name, x, y, text, more = {}) {
-    return Page.element("text", { class: name, x: x.toFixed(1), y: y.toFixed(1), ...more }, text);
-  }
-
   #heads() {
     const { layout } = this;
     return layout.network.columns.flatMap((places, column) => {
       const titles = places.map(({ title }) => Sheet.visible(title));
       if (!layout.lying) {
         const said = this.#fit(titles.join(" · "), layout.size[0] - 4, 0.6);
-        return [this.#text("graph-head", 0, layout.start(column) - 0.35 * layout.rem, said)];
+        return [written("graph-head", 0, layout.start(column) - 0.35 * layout.rem, said)];
       }
       const lines = titles.length > 1 ? titles : GraphDrawing.#halves(titles[0] ?? "");
       return lines.slice(0, 2).map((line, i) => {
         const said = this.#fit(line, layout.length + 0.8 * layout.gap, 0.6);
-        return this.#text("graph-head", layout.start(column), (0.75 + 0.85 * i) * layout.rem, said);
+        return written("graph-head", layout.start(column), (0.75 + 0.85 * i) * layout.rem, said);
       });
     });
   }
@@ -339,7 +346,7 @@ class GraphDrawing {
     const along = near[0] + (far[0] - near[0]) * (1.5 * (1 - t) * t + t ** 3);
     const [x, y] = this.layout.point([along, near[1] * start + far[1] * turn]);
     const said = Explorer.number(edge.weight).replace(/^(−?)0\./, "$1.");
-    return this.#text("graph-weight", x, y + 0.2 * this.layout.rem, said, {
+    return written("graph-weight", x, y + 0.2 * this.layout.rem, said, {
       "text-anchor": "middle",
       ...this.#marks(edge),
     });
@@ -377,9 +384,9 @@ class GraphDrawing {
     const node = this.network.node(name);
     const [below, at] = terse ? [3.1, [x, y + 2.1 * rem]] : [2.3, [x + width, y + 1.2 * rem]];
     return [
-      this.#text("graph-name", x, y + 1.2 * rem, this.#fit(name, width, 0.68, "600")),
-      this.#text("graph-word", at[0], at[1], node.kind ?? "", { "text-anchor": terse ? "start" : "end" }),
-      this.#text("graph-words", x, y + below * rem, this.#fit(Sheet.words(node, 5), width, 0.62)),
+      written("graph-name", x, y + 1.2 * rem, this.#fit(name, width, 0.68, "600")),
+      written("graph-word", at[0], at[1], node.kind ?? "", { "text-anchor": terse ? "start" : "end" }),
+      written("graph-words", x, y + below * rem, this.#fit(Sheet.words(node, 5), width, 0.62)),
     ];
   }
 
@@ -472,18 +479,15 @@ class LatticeDrawing {
     this.layout = layout;
     this.kinds = kinds;
     this.network = layout.network;
-    const { edges, nodes, centre } = layout.traced;
+    const { edges, nodes } = layout.traced;
     const { element } = Page;
-    const [width, height] = layout.size.map(Math.ceil);
     this.nodes = new Map([...nodes].map((name) => [name, this.#node(name)]));
-    const label = `Graph around ${centre}; arrow keys move, Enter shows a node, Enter once more makes it the centre`;
-    const shape = { class: "graph-drawn graph-lattice", width, height, viewBox: `0 0 ${width} ${height}` };
     const unread = { "aria-hidden": "true" };
     const weakest = [...edges].sort((a, b) => strength(a) - strength(b));
     this.names = element("g", unread, this.#names());
-    this.svg = element(
-      "svg",
-      { ...shape, role: "group", "aria-label": label },
+    this.svg = picture(
+      layout,
+      "graph-drawn graph-lattice",
       element("g", unread, weakest.flatMap((edge) => this.#edge(edge))),
       element("g", unread, this.#labels()),
       this.names,
@@ -496,16 +500,12 @@ class LatticeDrawing {
     this.names.setAttribute("transform", `translate(${scrolled} 0)`);
   }
 
-  #text(x, y, said, more) {
-    return Page.element("text", { class: "graph-head", x: x.toFixed(1), y: y.toFixed(1), ...more }, said);
-  }
-
   #names() {
     const { rem, height, row } = this.layout;
     return this.network.columns.flatMap(([place], column) =>
       place?.label === undefined
         ? []
-        : [this.#text(1.2 * rem, height - (column + 0.5) * row + 4, place.label, { "text-anchor": "end" })]
+        : [written("graph-head", 1.2 * rem, height - (column + 0.5) * row + 4, place.label, { "text-anchor": "end" })]
     );
   }
 
@@ -515,7 +515,13 @@ class LatticeDrawing {
     return (network.lattice ?? []).map((said, i) => {
       const [x, y] = [layout.left + (i + 0.5) * step, layout.height + 0.9 * rem];
       const turned = { "text-anchor": "end", transform: `rotate(-50 ${x.toFixed(1)} ${y.toFixed(1)})` };
-      return this.#text(x, y, LatticeDrawing.#short(said), layout.slanted ? turned : { "text-anchor": "middle" });
+      return written(
+        "graph-head",
+        x,
+        y,
+        LatticeDrawing.#short(said),
+        layout.slanted ? turned : { "text-anchor": "middle" },
+      );
     });
   }
 
