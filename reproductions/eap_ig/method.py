@@ -14,11 +14,15 @@ carry what they carry in the corrupted run. It is faithful if L is as in the cle
 |L(circuit) - L(clean)|, as a share of the mean |L(clean) - L(corrupted)| of the task's pairs; what it keeps is
 L(circuit) - L(corrupted) over the mean L(clean) - L(corrupted).
 
+Edges are scored on some pairs and circuits run on others, in several deals: which pairs edges are scored on decides
+what circuits are found, so that a deal is what counts as one case.
+
 Shapes: S sources, D destinations, P pairs of prompts, n sizes of circuits, V tokens.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -103,7 +107,8 @@ class Task:
 
     edges [n]: how many each circuit has. answers, whole [P, n]: L, and the KL divergence from the clean prediction, of
     each circuit; clean, corrupted, apart [P]: L of both runs, and the KL divergence of the corrupted one. facts:
-    numbers about the circuits. overlap [P]: of nodes with those that matter most, above chance.
+    numbers about the circuits. overlap [P]: of nodes with those that matter most, above chance. deals: so many, with
+    as many pairs each, one after the other.
     """
 
     name: str
@@ -117,6 +122,11 @@ class Task:
     apart: Tensor
     facts: dict[str, float]
     overlap: dict[str, Tensor]
+    deals: int = 1
+
+    def by_deal(self, values: Tensor) -> Tensor:
+        """Means over the pairs of each deal, [deals, ...] for values [P, ...]."""
+        return values.unflatten(0, (self.deals, -1)).mean(1)
 
     def distance(self, circuit: str, whole: bool = False) -> Tensor:
         """From the whole model, [P, n]: in L, or in KL divergence of the whole distribution."""
@@ -129,8 +139,8 @@ class Task:
         return (self.answers[circuit] - self.corrupted[:, None]) / (self.clean - self.corrupted).mean()
 
     def nearer(self, one: str, other: str, whole: bool = False) -> Tensor:
-        """How much nearer circuits of one name are than those of another, mean over sizes, [P]."""
-        return (self.distance(other, whole) - self.distance(one, whole)).mean(1)
+        """How much nearer circuits of one name are than those of another, mean over sizes, [deals]."""
+        return self.by_deal(self.distance(other, whole) - self.distance(one, whole)).mean(1)
 
     def overlapping(self) -> list[str]:
         """Distances of EAP-IG's circuit of one size, of one with its nodes, without its strongest and weakest tenth."""
@@ -140,7 +150,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Settings:
-    """Pairs of prompts that edges are scored on, and others that circuits are run on; m; edges per thousand.
+    """Of each deal: pairs that edges are scored on, and others that circuits are run on; m; edges per thousand.
 
     exact: so many of the other pairs are patched node by node, too. seed: of pairs, and of edges that are drawn.
     """
@@ -151,14 +161,38 @@ class Settings:
     sizes: Sequence[int]
     exact: int = 0
     seed: int = 0
+    deals: int = 1
 
 
 def measure(model: Attending, task: str, of: Settings) -> Task:
-    """Score edges on some pairs of a task's prompts, and run circuits on others; those at random are drawn for each."""
-    some = pairs(model, task, of.scored + of.held, of.seed)
+    """A task in several deals of its prompts, none of which is in two of them."""
+    some, each = pairs(model, task, of.deals * (of.scored + of.held), of.seed), of.scored + of.held
+    random = torch.Generator().manual_seed(of.seed)
+    return joined([deal(model, task, some[at : at + each], of, random) for at in range(0, len(some), each)])
+
+
+def joined(found: Sequence[Task]) -> Task:
+    """Deals of a task as one."""
+    first, scored = found[0], [one.scored for one in found]
+    scores = {name: torch.stack([own.scores[name] for own in scored]).mean(0) for name in first.scored.scores}
+    sums = {name: torch.cat([own.sums[name] for own in scored]) for name in first.scored.sums}
+    true, degenerate = torch.cat([own.true for own in scored]), torch.cat([own.degenerate for own in scored])
+    clean, corrupted, apart = (torch.cat([getattr(one, n) for one in found]) for n in ("clean", "corrupted", "apart"))
+    answers, whole, shared = (
+        {name: torch.cat([getattr(one, kind)[name] for one in found]) for name in getattr(first, kind)}
+        for kind in ("answers", "whole", "overlap")
+    )
+    shares = {name: sum(one.facts[name] for one in found) / len(found) for name in first.facts}
+    every = Scored(scores, sums, true, degenerate)
+    ends = clean, corrupted, apart
+    return Task(first.name, first.size, first.edges, every, answers, whole, *ends, shares, shared, len(found))
+
+
+def deal(model: Attending, task: str, some: Sequence[Pair], of: Settings, random: torch.Generator) -> Task:
+    """Score edges on the first of some pairs, and run circuits on the others; those at random are drawn for each."""
     graph, found = Graph.of(model), score(model, task, some[: of.scored], of.steps)
     edges = [max(1, round(int(graph.edges.sum()) * each / 1000)) for each in sorted(of.sizes)]
-    circuits, random = chosen(graph, found, edges), torch.Generator().manual_seed(of.seed)
+    circuits = chosen(graph, found, edges)
     runs, overlaps = [], []
     for place, pair in enumerate(some[of.scored :]):
         own = circuits | at_random(graph, circuits, random)
@@ -280,7 +314,7 @@ def overlap(graph: Graph, circuits: dict[str, Tensor], effects: Tensor, at: int)
         top[effects.topk(int(nodes.sum())).indices] = True
         each = [kinds == kind for kind in kinds.unique()]
         chance = sum(float(top[kind].sum() * nodes[kind].sum() / kind.sum()) for kind in each)
-        found[name] = (float((top & nodes).sum()) - chance) / float(nodes.sum())
+        found[name] = (float((top & nodes).sum()) - chance) / (float(nodes.sum()) or math.nan)
     return found
 
 
@@ -298,7 +332,7 @@ def cost(model: Attending, pair: Pair, task: str, steps: int) -> dict[str, float
 
 
 def metrics(found: Sequence[Task], costs: dict[str, float]) -> list[Metric]:
-    """Of each task, missing where it was not run, and over the pairs of all tasks."""
+    """Of each task, missing where it was not run, and over the deals of all tasks."""
     named = {task.name: task for task in found}
     each = [metric for name in ANSWERS for metric in task_metrics(name.replace(" ", "_"), named.get(name))]
     pooled = {name: torch.cat([own(task) for task in found]) for name, own in POOLED.items()}
@@ -318,7 +352,7 @@ def metrics(found: Sequence[Task], costs: dict[str, float]) -> list[Metric]:
 
 
 def task_metrics(name: str, task: Task | None) -> Iterator[Metric]:
-    """Of one task, each over its held-out pairs."""
+    """Of one task, each over its deals."""
     values: dict[str, Callable[[Task], Tensor]] = {
         f"gain_{name}": lambda task: task.nearer("ig", "eap"),
         f"gain_{name}_dealt": lambda task: task.nearer("ig_dealt", "eap_dealt"),
@@ -330,7 +364,7 @@ def task_metrics(name: str, task: Task | None) -> Iterator[Metric]:
 
 
 def _mean_kept(method: str, task: Task) -> Tensor:
-    return task.kept(method).mean(1)
+    return task.by_deal(task.kept(method)).mean(1)
 
 
 def _missing(task: Task, method: str) -> Tensor:
@@ -373,10 +407,10 @@ def draw(found: Sequence[Task], costs: dict[str, float]) -> plt.Figure:
 
 
 def curves(found: Sequence[Task]) -> dict[str, Any]:
-    """The explorer's data: what circuits keep by size, task by task, with intervals over pairs."""
+    """The explorer's data: what circuits keep by size, task by task, with intervals over deals."""
     sizes = [round(1000 * edges / found[0].size, 2) for edges in found[0].edges]
     series = [
-        {"name": words, "group": task.name, **_band(task.kept(name))}
+        {"name": words, "group": task.name, **_band(task.by_deal(task.kept(name)))}
         for task in found
         for name, words in (METHODS | {"eap_dealt": "EAP's, dealt anew", "ig_dealt": "EAP-IG's, dealt anew"}).items()
     ]
@@ -388,7 +422,7 @@ def curves(found: Sequence[Task]) -> dict[str, Any]:
 
 
 def _band(values: Tensor) -> dict[str, list[float]]:
-    """Mean and interval of each column of values [P, n]."""
+    """Mean and interval of each column of values [deals, n]."""
     lows, highs = zip(*(mean_interval(column) for column in values.T.tolist()), strict=True)
     rounded = {"values": values.mean(0).tolist(), "low": lows, "high": highs}
     return {key: [round(float(value), 4) for value in each] for key, each in rounded.items()}

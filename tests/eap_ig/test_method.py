@@ -16,7 +16,7 @@ from reproductions.eap_ig.method import Settings, Task
 from tests.common.tiny_bridge import random_pair
 
 BEGIN, LENGTH = 3, 6
-SETTINGS = Settings(scored=2, held=3, steps=4, sizes=[50, 200, 600], exact=1)
+SETTINGS = Settings(scored=2, held=3, steps=4, sizes=[50, 200, 600], exact=1, deals=2)
 COSTS = {"seconds_eap": 1.0, "seconds_ig": 2.0, "seconds_each": 100.0, "seconds_run": 0.1}
 
 
@@ -26,13 +26,19 @@ def made_pair(seed):
 
 @pytest.fixture
 def some():
-    return [made_pair(seed) for seed in range(5)]
+    return [made_pair(seed) for seed in range(10)]
 
 
 @pytest.fixture
 def found(model, some, monkeypatch):
     monkeypatch.setattr(method, "pairs", lambda model, task, n, seed=0: some[:n])
     return method.measure(model, "agreement", SETTINGS)
+
+
+@pytest.fixture
+def one(model, some):
+    """The first deal."""
+    return method.deal(model, "agreement", some[:5], SETTINGS, torch.Generator().manual_seed(0))
 
 
 def test_scores_are_means_over_pairs_of_gradients_at_the_right_points(model, some):
@@ -58,27 +64,36 @@ def test_ig_adds_up_and_kl_at_the_clean_run_is_nothing(model, some):
     assert fine.degenerate.max() < 1e-4
 
 
-def test_circuits_are_those_of_the_search_and_what_is_left_of_them(model, found, some):
+def test_circuits_are_those_of_the_search_and_what_is_left_of_them(model, one):
     graph = Graph.of(model)
-    circuits = method.chosen(graph, found.scored, found.edges)
-    assert circuits["ig"].sum((1, 2)).tolist() == found.edges
+    circuits = method.chosen(graph, one.scored, one.edges)
+    assert circuits["ig"].sum((1, 2)).tolist() == one.edges
     (whole,), (strong,), (weak,) = (circuits[name] for name in ("compared", "strongest", "weakest"))
-    few, strengths = method.tenth(found.edges[1]), found.scored.scores["ig"].abs()
+    few, strengths = method.tenth(one.edges[1]), one.scored.scores["ig"].abs()
     assert whole.sum() - strong.sum() == whole.sum() - weak.sum() == few
     assert strengths[whole & ~strong].min() >= strengths[strong].max()
     assert strengths[whole & ~weak].max() <= strengths[weak].min()
-    assert whole[tuple(greedy(graph, found.scored.scores["ig"], 3).T)].all()
+    assert whole[tuple(greedy(graph, one.scored.scores["ig"], 3).T)].all()
 
 
-def test_distances_are_those_of_plain_runs(model, found, some):
-    circuits = method.chosen(Graph.of(model), found.scored, found.edges)
-    for place, pair in enumerate(some[2:]):
+def test_distances_are_those_of_plain_runs(model, one, some):
+    circuits = method.chosen(Graph.of(model), one.scored, one.edges)
+    for place, pair in enumerate(some[2:5]):
         edges = Edges(model, pair.clean, pair.corrupted)
         p = edges.left(circuits["eap"]).softmax(-1)
-        torch.testing.assert_close(found.answers["eap"][place], p[:, 3] - p[:, [7, 8]].sum(-1), atol=1e-4, rtol=1e-4)
-    assert found.distance("eap").shape == (3, 3) and set(found.overlap) == {"ig", "eap", "ig_dealt"}
-    gap = found.nearer("ig", "eap") + found.nearer("eap", "ig")
-    torch.testing.assert_close(gap, torch.zeros(3))
+        torch.testing.assert_close(one.answers["eap"][place], p[:, 3] - p[:, [7, 8]].sum(-1), atol=1e-4, rtol=1e-4)
+    assert one.distance("eap").shape == (3, 3) and set(one.overlap) == {"ig", "eap", "ig_dealt"}
+    gap = one.nearer("ig", "eap") + one.nearer("eap", "ig")
+    torch.testing.assert_close(gap, torch.zeros(1))
+
+
+def test_a_deal_is_a_case_with_circuits_of_its_own(model, one, found, some):
+    other = method.deal(model, "agreement", some[5:], SETTINGS, torch.Generator().manual_seed(1))
+    assert found.deals == 2 and found.distance("ig").shape == (6, 3)
+    torch.testing.assert_close(found.answers["ig"], torch.cat([one.answers["ig"], other.answers["ig"]]))
+    assert not torch.equal(*(method.chosen(Graph.of(model), own.scored, own.edges)["ig"] for own in (one, other)))
+    gaps = (found.distance("eap") - found.distance("ig")).mean(1)
+    torch.testing.assert_close(found.nearer("ig", "eap"), torch.stack([gaps[:3].mean(), gaps[3:].mean()]))
 
 
 def test_nothing_is_nearer_than_all_edges(model, some, monkeypatch):
@@ -92,7 +107,7 @@ def test_what_is_shown_is_there_for_every_task(found):
     metrics = {metric.name: metric for metric in method.metrics([found], COSTS)}
     assert metrics["gain_capitals"].n == 0 and math.isnan(metrics["gain_capitals"].value)
     assert metrics["gain_agreement"].units == pytest.approx(found.nearer("ig", "eap").tolist(), rel=1e-3)
-    assert metrics["overlap_ig"].n == 1 and metrics["complete"].n == 2
+    assert metrics["overlap_ig"].n == 2 and metrics["complete"].n == 4
     figure = method.draw([found], COSTS)
     assert len(figure.axes) == 2
     assert len(method.curves([found])["series"]) == 5
