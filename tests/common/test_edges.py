@@ -1,12 +1,20 @@
-"""Runs of circuits against whole runs and patches of nodes; scores against finite differences of such runs."""
+"""Runs of circuits against whole runs, patches of nodes and, of the pinned models, hooks without TransformerLens.
+
+Scores against finite differences of such runs.
+"""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from reproductions.common import edges as common
+from reproductions.common import fetch
 from reproductions.common.answer_metrics import kl, logit_difference
+from reproductions.common.catalogue import model_card
 from reproductions.common.edges import (
     EMBEDDING,
     HEAD,
@@ -23,7 +31,9 @@ from reproductions.common.edges import (
     dealt,
     greedy,
 )
+from reproductions.common.models import load_model
 from reproductions.common.patching import Node, Patching
+from reproductions.common.prompt_pairs import pairs
 from tests.common.tiny_bridge import LAYERS, random_pair
 
 BEGIN, LENGTH = 4, 8
@@ -241,3 +251,60 @@ def test_a_model_with_other_parts_is_refused(model, texts, monkeypatch):
     )
     with pytest.raises(EdgesError, match="not the sum"):
         Edges(model, *texts)
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "gemma3-270m"])
+def test_edges_of_real_models_are_those_of_the_transformers_library_alone(name):
+    """What an early MLP says, cut from one query, key or value of a later layer, from its MLP, or from the logits."""
+    model = load_model(name, "cpu")
+    pair = pairs(model, "indirect objects", 1)[0]
+    ours = Edges(model, pair.clean, pair.corrupted)
+    graph, early, late = ours.graph, 2, model.cfg.n_layers // 2
+    first = graph.first(late)
+    places = [first + 1, first + graph.heads, first + graph.heads + graph.groups, first + graph.reads, -1]
+    left = graph.edges.repeat(len(places), 1, 1)
+    left[range(len(places)), graph.source_names().index(f"mlp {early}"), places] = False
+    plain = AutoModelForCausalLM.from_pretrained(
+        fetch.ensure(model_card(name)), dtype=torch.float32, attn_implementation="eager", local_files_only=True
+    )
+    change = said_by_mlp(plain, pair.corrupted, early) - said_by_mlp(plain, pair.clean, early)
+    for kind, logits in zip((QUERY, KEY, VALUE, MLP_INPUT, LOGITS), ours.left(left), strict=True):
+        cut = without_an_edge(plain, pair.clean, change, late, kind, model.cfg.d_head)
+        torch.testing.assert_close(logits, cut, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(cut, ours.ends()[0], atol=2e-3)
+
+
+@torch.no_grad()
+def said_by_mlp(plain, text, layer):
+    """What an MLP adds [P + T, d], behind the norm where there is one."""
+    block, kept = plain.model.layers[layer], []
+    module = getattr(block, "post_feedforward_layernorm", block.mlp)
+    with ExitStack() as stack:
+        stack.callback(module.register_forward_hook(lambda _, given, made: kept.append(made[0])).remove)
+        plain(text[None])
+    return kept[0]
+
+
+@torch.no_grad()
+def without_an_edge(plain, text, change, layer, kind, width):
+    """Logits where one destination reads a changed residual stream: head 1's query, the first key or value, an MLP."""
+    block, stream = plain.model.layers[layer], []
+    norm = {MLP_INPUT: getattr(block, "pre_feedforward_layernorm", block.post_attention_layernorm)}
+    norm[LOGITS] = plain.model.norm
+    own = slice(width, 2 * width) if kind == QUERY else slice(0, width)
+
+    def project(module, given, made):
+        read = block.input_layernorm(stream[0] + change)
+        made[..., own] = torch.nn.functional.linear(read, module.weight, module.bias)[..., own]
+        return made
+
+    with ExitStack() as stack:
+        if kind in norm:
+            handles = [norm[kind].register_forward_pre_hook(lambda _, given: (given[0] + change,))]
+        else:
+            module = getattr(block.self_attn, {QUERY: "q_proj", KEY: "k_proj", VALUE: "v_proj"}[kind])
+            keep = block.register_forward_pre_hook(lambda _, given: stream.append(given[0]))
+            handles = [keep, module.register_forward_hook(project)]
+        for handle in handles:
+            stack.callback(handle.remove)
+        return plain(text[None]).logits[0, -1]
