@@ -36,6 +36,7 @@ from torch import Tensor
 from reproductions.common.answers import Answers
 from reproductions.common.edits import Edit, final_states
 from reproductions.common.held_out import Excerpt
+from reproductions.common.linear_systems import solved
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
 from reproductions.common.probes import logistic
@@ -112,7 +113,7 @@ def probes(x: Tensor, truth: Tensor, ridge: float = RIDGE) -> tuple[Tensor, Tens
         said = torch.einsum("mnh,mh->mn", inputs, parts).sigmoid()
         slope = torch.einsum("mnh,mn->mh", inputs, said - truth) / len(truth) + penalty * parts
         curved = (inputs * (said * (1 - said))[..., None]).mT @ inputs / len(truth) + penalty.diag()
-        parts = parts - torch.linalg.solve(curved, slope)
+        parts = parts - solved(curved, slope)
     weights = parts[:, :-1] / scale[:, 0]
     return weights, parts[:, -1] - (weights * mean[:, 0]).sum(1)
 
@@ -289,7 +290,8 @@ def look(model: Model, asked: Sequence[Question], share: float, seed: int) -> He
     """Read all heads, fit all probes, choose a share of the heads, and find the directions of these."""
     topics, (prompts, given) = [own.topic for own in asked], cases(asked)
     answers = Answers(model, prompts, given)
-    z, alone = answers.read(range(4)), Answers(model, ["Q: ?\nA:"] * len(asked), given).read((TRUE, FALSE))
+    bare = Answers(model, ["Q: ?\nA:"], [[answer for own in given for answer in (own[TRUE], own[FALSE])]])
+    z, alone = answers.read(range(4)), bare.read(range(2 * len(asked)))[0].unflatten(0, (-1, 2))
     truth, k = z[:, [TRUE, FALSE]], max(1, round(share * z.shape[2]))
     tasks = {
         "truth": truth,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from reproductions.common.activation_files import chunks
+from reproductions.common.linear_systems import solved
 
 Code = Callable[[Tensor], Tensor]  # rows [n, d] to their reconstructions
 FITTED_ROWS = 250_000  # training rows that principal components are fitted on
@@ -62,5 +63,5 @@ def _solve(x: Tensor, directions: Tensor, k: int) -> Tensor:
     inner, chosen = (x @ directions.T).topk(k, dim=-1)
     basis = directions[chosen]  # [n, k, d]
     gram = basis @ basis.mT + RIDGE * torch.eye(k, device=x.device)
-    coefficients = torch.linalg.solve(gram, inner)
+    coefficients = solved(gram, inner)
     return (coefficients[:, None] @ basis)[:, 0]
