@@ -168,9 +168,15 @@ class Contexts:
 
 
 def states_at(model: Model, tokens: Tensor, places: Tensor) -> Tensor:
-    """The state at a place [n] of each text [n, T] behind each block, [L, n, d]."""
-    _, *states = (x[torch.arange(len(x)), places].clone() for x in Blocks(model, tokens).states(tokens))
-    return torch.stack(states)
+    """The state at a place [n] of each text [n, T] behind each block, [L, n, d]; no text is run beyond its place."""
+    found = torch.empty(model.cfg.n_layers, len(tokens), model.cfg.d_model, device=tokens.device)
+    places = (places % tokens.shape[1]).to(tokens.device)
+    for rows in places.argsort().split(ROWS):
+        ends = places[rows]
+        cut = tokens[rows, : int(ends.max()) + 1]
+        _, *states = (x[torch.arange(len(x)), ends] for x in Blocks(model, cut).states(cut))
+        found[:, rows] = torch.stack(states)
+    return found
 
 
 @torch.no_grad()
@@ -434,9 +440,9 @@ class Cards:
     layers: list[int]
 
     def explorer(self, asked: Asked, described: Tensor) -> dict[str, Any]:
-        """The first context of each text, and each entity with its descriptions [G, m, tokens]."""
+        """The first context of each text, and each entity that was described, with its descriptions [G, k, tokens]."""
         firsts = [int((self.found.text == text).nonzero()[0]) for text in self.found.text.unique()]
-        entities = [self._entity(asked, place, described[:, place]) for place in range(len(asked.names))]
+        entities = [self._entity(asked, place, described[:, place]) for place in range(described.shape[1])]
         return {
             "title": "What a state is read as",
             "about": "Contexts, with what three methods make of the state at their end, layer by layer, each reading's "
