@@ -27,9 +27,11 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from reproductions.common import answer_metrics
+from reproductions.common.attribution import attributed, slopes
 from reproductions.common.metrics import Metric, mean_of
 from reproductions.common.model import Model
-from reproductions.common.patching import MLPS, Node, Patching, Run, head_nodes
+from reproductions.common.patching import HEADS, MLPS, Node, Patching, Run, head_nodes
+from reproductions.common.patching_cost import Cost, timed
 from reproductions.common.prompt_pairs import FAMILIES, Pair, Texts, capitals, indirect_objects, paired
 from reproductions.common.stats import nan_mean, pearson, spearman
 
@@ -317,6 +319,29 @@ def kinship(effects: Tensor, kinds: Sequence[str]) -> list[float]:
 def wordings(pairs: Sequence[Pair]) -> list[str]:
     """The first word of each prompt, which tells its template."""
     return [pair.texts.clean.split()[0] for pair in pairs]
+
+
+def by_gradient(model: Model, pair: Pair) -> Tensor:
+    """What restoring each head would do to the logit difference, to first order, from one gradient: [n]."""
+    patching = Patching(model, pair.clean, pair.corrupted, [HEADS])
+    run, gradients = slopes(patching, patching.corrupted.x, lambda logits: scores(logits, pair, logits.detach())[0])
+    return attributed(run, patching.clean, gradients, head_nodes(model)).cpu()
+
+
+def ways(
+    model: Model, pairs: Sequence[Pair], found: Mapping[str, Effects], noise: Effects, draws: int, cost: Cost
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Processor-seconds of ways to find heads, and how each prompt's effects agree with those of a swapped token."""
+    true, again = (found[name].nodes[:, 0] for name in ("swapped", "swapped_again"))
+    gradients, seconds = timed(lambda: torch.stack([by_gradient(model, pair) for pair in pairs]))
+    rows = {
+        "one gradient": (seconds / len(pairs), gradients),
+        "each head, in one growing batch": (cost.together, true),
+        "each head, one by one": (cost.loop, true),
+        "each head, another token": (cost.together, again),
+        f"each head, {draws} draws of noise": (draws * cost.together, noise.nodes[:, 0]),
+    }
+    return {way: ([seconds] * len(pairs), alike(true, own)) for way, (seconds, own) in rows.items()}
 
 
 def maps(model: Model, found: Mapping[str, Effects]) -> dict[str, Tensor]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from reproductions.common.files import write_text
@@ -113,3 +114,16 @@ def _rounded(number: re.Match[str]) -> str:
     """A hundredth of a point is finer than any screen; factors below one keep two digits more."""
     value = float(number[0])
     return f"{value:.{2 if abs(value) >= 1 else 4}f}".rstrip("0").rstrip(".")
+
+
+def cost_and_agreement(ways: Mapping[str, tuple[Sequence[float], Sequence[float]]], agreement: str) -> Figure:
+    """Ways to find something: processor-seconds, and agreement with the dearest; small dots, and large for the mean."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.6, 3.4), layout="constrained")
+    for place, (label, (seconds, agrees)) in enumerate(ways.items()):
+        axes.scatter(seconds, agrees, s=8, color=f"C{place}", alpha=0.4)
+        axes.scatter(fmean(seconds), fmean(agrees), s=48, color=f"C{place}", label=label)
+    axes.set(xscale="log", xlabel="processor-seconds a prompt", ylabel=agreement)
+    figure.legend(loc="outside right center", fontsize=8)
+    return figure

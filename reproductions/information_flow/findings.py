@@ -153,12 +153,13 @@ def on_route(model: Model, tokens: Tensor, tau: float) -> Tensor:
     return route(found, tau).heads(found).flatten().cpu()
 
 
+def agreement(one: Tensor, other: Tensor) -> Tensor:
+    """The rank correlation over heads [n] of numbers of heads [n, L H]."""
+    return torch.tensor([spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)])
+
+
 def prompt_metrics(found: Prompts) -> list[Metric]:
     """Routes against patching: what agrees, and what either costs."""
-
-    def agreement(one: Tensor, other: Tensor) -> Tensor:
-        return torch.tensor([spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)])
-
     routes, effects = found.routes.unbind(1), found.effects.unbind(1)
     again, third, choice = (agreement(effects[0], other) for other in effects[1:])
     paraphrase, other = (agreement(routes[0], one) for one in routes[1:])
@@ -174,6 +175,20 @@ def prompt_metrics(found: Prompts) -> list[Metric]:
         "faster_together": doublings[:, 1],
     }
     return [mean_of(name, value.tolist()) for name, value in values.items()]
+
+
+def ways(found: Prompts) -> dict[str, tuple[list[float], list[float]]]:
+    """Processor-seconds of ways to find heads, and how far each agrees with what patching every head does."""
+    sizes, (route, loop, together) = found.effects.abs().unbind(1), found.seconds.unbind(1)
+    rows = {
+        "a route": (route, found.routes[:, 0]),
+        "a route of another task's prompt": (route, found.routes[:, 2]),
+        "patching, another contrast": (together, sizes[3]),
+        "patching, another name": (together, sizes[1]),
+        "patching, in one growing pass": (together, sizes[0]),
+        "patching, one by one": (loop, sizes[0]),
+    }
+    return {way: (seconds.tolist(), agreement(own, sizes[0]).tolist()) for way, (seconds, own) in rows.items()}
 
 
 def draw(general: Read, code: Read, prose: Read, compared: Prompts) -> plt.Figure:

@@ -13,6 +13,7 @@ from reproductions.activation_patching import method
 from reproductions.activation_patching.method import (
     Effects,
     Noise,
+    alike,
     at_best,
     beyond,
     chosen,
@@ -35,6 +36,7 @@ from reproductions.activation_patching.method import (
 from reproductions.common import explorers
 from reproductions.common.claims import load_claims
 from reproductions.common.metrics import mean_of
+from reproductions.common.patching_cost import Cost
 from reproductions.common.prompt_pairs import Pair, Texts, indirect_objects
 from reproductions.common.verdicts import POSITIVE, judge_claim
 from tests.common.test_prompt_pairs import many, words_of
@@ -290,3 +292,41 @@ def test_the_explorer_and_figures_show_every_head(model, pairs):
     figure = method.draw_heads(shown["swapped"], shown["swapped"])
     assert len(figure.axes[2].lines[-1].get_xdata()) == len(heads(model))
     assert shown["swapped"].shape == (3, LAYERS, model.cfg.n_heads)
+
+
+def test_ways_to_find_heads_are_held_against_every_patch(model, pairs):
+    found = {
+        name: swapped(model, own, heads(model)) for name, own in (("swapped", pairs), ("swapped_again", pairs[::-1]))
+    }
+    noise = Effects(found["swapped"].nodes.flip(1), found["swapped"].taken)
+    cost = Cost(patches=12, together=2.0, loop=60.0, operations=1.0, rate=1.0)
+
+    ways = method.ways(model, pairs, found, noise, 3, cost)
+
+    gradient, together, alone, again, noisy = ways.values()
+    assert together == ([2.0] * N, pytest.approx([1.0] * N)) and alone == ([60.0] * N, pytest.approx([1.0] * N))
+    assert again[0] == [2.0] * N and min(again[1]) < 0.9
+    assert noisy == ([6.0] * N, alike(found["swapped"].nodes[:, 0], found["swapped"].nodes[:, 2]))
+    slopes = torch.stack([method.by_gradient(model, pair) for pair in pairs])
+    assert gradient[1] == alike(found["swapped"].nodes[:, 0], slopes) and gradient[0][0] > 0
+
+
+def test_one_gradient_is_the_slope_of_a_growing_patch(model, pairs):
+    """Finite differences of runs in which a head's output is brought a little nearer to the clean run's."""
+    pair, width = pairs[0], model.cfg.n_heads
+    runs = [model.run_with_cache(text[None])[1] for text in (pair.corrupted, pair.clean)]
+    for number, slope in enumerate(method.by_gradient(model, pair).tolist()):
+        layer, head = divmod(number, width)
+        name = f"blocks.{layer}.attn.hook_z"
+        step = (runs[1][name] - runs[0][name])[0, :, head]
+        reached = []
+        for size in (-0.01, 0.01):
+            with model.hooks(fwd_hooks=[(name, lambda z, hook, head=head, by=size * step: moved(z, head, by))]):
+                reached.append(metrics_of(model(pair.corrupted[None])[0, -1].detach(), torch.zeros(51))[0])
+        assert slope == pytest.approx(float(reached[1] - reached[0]) / 0.02, abs=2e-3, rel=2e-2)
+
+
+def moved(z, head, by):
+    changed = z.clone()
+    changed[0, :, head] += by
+    return changed

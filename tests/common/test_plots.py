@@ -10,6 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from reproductions.common import plots
 from reproductions.common.plots import CATEGORICAL, DARK, LIGHT, MOST_POINTS, SERIES, THEMES, recoloured, save
 
 COLOUR = re.compile(r"#[0-9a-f]{6}")
@@ -67,3 +68,10 @@ def test_the_dark_one_differs_in_colours_alone(tmp_path: Path) -> None:
     assert THEMES[DARK]["ink"] in dark and SERIES[DARK][0] in dark
     assert not any(colour in dark for colour in (*THEMES[LIGHT].values(), *SERIES[LIGHT], *CATEGORICAL))
     assert re.sub(COLOUR, "", light) == re.sub(COLOUR, "", dark)
+
+
+def test_ways_stand_at_their_mean_cost_and_agreement():
+    figure = plots.cost_and_agreement({"cheap": ([1.0, 3.0], [0.2, 0.6]), "dear": ([100.0], [1.0])}, "agreement")
+    large = [own.get_offsets().tolist() for own in figure.axes[0].collections if own.get_sizes()[0] > 20]
+    assert large == [[[2.0, pytest.approx(0.4)]], [[100.0, 1.0]]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cheap", "dear"]

@@ -260,3 +260,16 @@ def test_prompts_are_judged_by_what_agrees():
     assert [verdict(claim, found) for claim in ("T1", "T2", "K1", "C1")] == [HOLDS] * 4
     faulty = findings.Prompts(routes[:, [2, 0, 1]], given[:, [0, 3, 3, 3]], seconds[:, [1, 0, 2]])
     assert HOLDS not in [verdict(claim, findings.prompt_metrics(faulty)) for claim in ("T1", "K1", "C1")]
+
+
+def test_ways_to_find_heads_stand_at_their_cost_and_agreement():
+    effects = torch.randn(3, 4, 30, generator=torch.Generator().manual_seed(0))
+    routes = torch.stack([effects[:, 0].abs(), effects[:, 0], -effects[:, 0].abs()], 1)
+    seconds = torch.tensor([1.0, 128.0, 2.0]).repeat(3, 1)
+
+    ways = findings.ways(findings.Prompts(routes, effects, seconds))
+
+    assert [own for own, _ in ways.values()] == [[s] * 3 for s in (1.0, 1.0, 2.0, 2.0, 2.0, 128.0)]
+    route, other, contrast, _, together, alone = (agrees for _, agrees in ways.values())
+    assert route == together == alone == pytest.approx([1.0] * 3)
+    assert other == pytest.approx([-1.0] * 3) and max(contrast) < 0.9
