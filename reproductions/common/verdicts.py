@@ -37,6 +37,7 @@ VERDICTS = (HOLDS, WEAKER, CANNOT_TELL, NOT_SEEN, OPPOSITE, NOT_TESTED)
 POSITIVE = (HOLDS, WEAKER)
 NEGATIVE = (NOT_SEEN, OPPOSITE)
 FULL = "full"
+FULL_ONLY = "full profile only"  # opens the reason of what a shorter profile does not test
 AGAINST = {ABOVE: "below", BELOW: "above", WITHIN: "beyond"}  # where an interval lies that speaks against a claim
 
 Ruling = tuple[str, str]  # verdict and reason
@@ -81,7 +82,7 @@ def judge_claim(claim: Claim, metrics: Mapping[str, Metric], profile: str) -> Ju
     if claim.metric is None:
         return Judgement(claim, NOT_TESTED, claim.not_tested or "")
     if claim.full_only and (profile != FULL or claim.metric not in metrics):
-        return Judgement(claim, NOT_TESTED, f"full profile only: {claim.full_only}")
+        return Judgement(claim, NOT_TESTED, f"{FULL_ONLY}: {claim.full_only}")
     found = Evidence.of(claim, metrics)
     verdict, reason = (None, "follows from the settings") if claim.kind == ARITHMETIC else _rule(found, profile)
     metric = found.metric

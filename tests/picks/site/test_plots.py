@@ -84,6 +84,7 @@ SEEN = {"positive_control": PositiveControl("r", -9), "control": None, "no_contr
         (finding((-0.8, -0.9, -0.85, -0.8), replace(CLAIM, **SEEN)), "cannot tell", "all below 0, unconfirmed"),
         (finding(STRONG, replace(CLAIM, direction="within", bound=0.1)), "cannot tell", "all beyond 0.1, unconfirmed"),
         (unmeasured(), "not tested", "no such case here"),
+        (finding(STRONG, replace(CLAIM, full_only="few"), "quick"), "not tested", "in the full profile only"),
     ],
 )
 def test_why_in_few_words(found: Finding, verdict: str, words: str) -> None:

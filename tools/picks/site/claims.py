@@ -11,7 +11,17 @@ from picks.site import plots
 from picks.site.formats import written
 from picks.site.plots import Axis
 from picks.site.results import Figure, Finding, Reproduced, Run
-from reproductions.common.verdicts import AGAINST, CANNOT_TELL, HOLDS, NOT_SEEN, NOT_TESTED, OPPOSITE, WEAKER, oriented
+from reproductions.common.verdicts import (
+    AGAINST,
+    CANNOT_TELL,
+    FULL_ONLY,
+    HOLDS,
+    NOT_SEEN,
+    NOT_TESTED,
+    OPPOSITE,
+    WEAKER,
+    oriented,
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,8 @@ def _untested(finding: Finding) -> str:
     """Why there is no fair test; where no run can have one, in full."""
     if finding.claim.metric is None or finding.measured:
         return finding.judgement.reason
-    return "no such case here" if finding.metric else "in the full profile only"
+    put_off = finding.metric is None or finding.judgement.reason.startswith(FULL_ONLY)
+    return "in the full profile only" if put_off else "no such case here"
 
 
 def _undecided(finding: Finding, against: str) -> str:
