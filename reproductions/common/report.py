@@ -112,8 +112,8 @@ class Report:
         return self.table(VERDICT_HEADER, map(_verdict_row, self.finish()))
 
     def finish(self) -> tuple[Judgement, ...]:
-        """Write `reported.json` and return the verdicts."""
-        judgements = judge(self.claims, self.metrics, self.profile)
+        """Write `reported.json` and return the verdicts; a number that is missing is a fault only to the runner."""
+        judgements = judge(self.claims, self.metrics, self.profile, chosen=True)
         reported = {
             "metrics": [metric.to_json() for metric in self.metrics.values()],
             "figures": self._figures,

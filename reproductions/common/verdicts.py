@@ -38,6 +38,7 @@ POSITIVE = (HOLDS, WEAKER)
 NEGATIVE = (NOT_SEEN, OPPOSITE)
 FULL = "full"
 FULL_ONLY = "full profile only"  # opens the reason of what a shorter profile does not test
+LEFT_OUT = "the parameters chosen for this run leave it out"
 AGAINST = {ABOVE: "below", BELOW: "above", WITHIN: "beyond"}  # where an interval lies that speaks against a claim
 
 Ruling = tuple[str, str]  # verdict and reason
@@ -64,17 +65,22 @@ class Judgement:
         return asdict(self)
 
 
-def judge(claims: Claims, metrics: Mapping[str, Metric], profile: str) -> tuple[Judgement, ...]:
+def judge(
+    claims: Claims, metrics: Mapping[str, Metric], profile: str, *, chosen: bool = False
+) -> tuple[Judgement, ...]:
     """A verdict for each claim, from the metrics of one run.
+
+    chosen: whether somebody chose parameters for this run. What these leave out is not tested, where in a run of the
+    profile as it stands a number that is missing is a fault.
 
     Raises:
         ClaimError: a metric that a claim names was not reported.
     """
-    return tuple(judge_claim(claim, metrics, profile) for claim in claims.claims)
+    return tuple(judge_claim(claim, metrics, profile, chosen=chosen) for claim in claims.claims)
 
 
-def judge_claim(claim: Claim, metrics: Mapping[str, Metric], profile: str) -> Judgement:
-    """The verdict of one claim, with the numbers it turns on.
+def judge_claim(claim: Claim, metrics: Mapping[str, Metric], profile: str, *, chosen: bool = False) -> Judgement:
+    """The verdict of one claim, with the numbers it turns on; chosen as in `judge`.
 
     Raises:
         ClaimError: a metric that the claim names was not reported.
@@ -83,6 +89,8 @@ def judge_claim(claim: Claim, metrics: Mapping[str, Metric], profile: str) -> Ju
         return Judgement(claim, NOT_TESTED, claim.not_tested or "")
     if claim.full_only and (profile != FULL or claim.metric not in metrics):
         return Judgement(claim, NOT_TESTED, f"{FULL_ONLY}: {claim.full_only}")
+    if chosen and claim.metric not in metrics:
+        return Judgement(claim, NOT_TESTED, LEFT_OUT)
     found = Evidence.of(claim, metrics)
     verdict, reason = (None, "follows from the settings") if claim.kind == ARITHMETIC else _rule(found, profile)
     metric = found.metric

@@ -195,6 +195,13 @@ def test_a_metric_that_was_not_reported_is_an_error():
         judge_claim(CLAIM, {}, "full")
 
 
+def test_what_chosen_parameters_leave_out_is_not_tested():
+    left_out = verdicts.judge_claim(CLAIM, {}, "quick", chosen=True)
+    assert (left_out.verdict, left_out.reason) == ("not tested", "the parameters chosen for this run leave it out")
+    with pytest.raises(ClaimError, match="'shuffled'"):
+        verdicts.judge_claim(CLAIM, {"r": around("r", 0.8)}, "quick", chosen=True)
+
+
 def test_facts_are_counted_and_not_claims():
     holds = judged()
     again = judged(replace(CLAIM, id="C2"), r=around("r", 0.0))

@@ -53,6 +53,8 @@ def build_record(plan: Plan, folder: Path, reported: Mapping[str, Any], started:
         data = [_checked_file(folder, fields) for fields in reported["data"]]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"reported.json is not what report.finish() writes: {error!r}") from None
+    parameters = {name: asdict(parameter) for name, parameter in plan.parameters.items()}
+    judged = judge(plan.claims, metrics, plan.profile, chosen=bool(chosen(parameters)))
     record = {
         "schema": SCHEMA,
         "paper": plan.reproduction.paper.id,
@@ -60,9 +62,9 @@ def build_record(plan: Plan, folder: Path, reported: Mapping[str, Any], started:
         "profile": plan.profile,
         "state": "complete",
         "model": {key: getattr(plan.model, key) for key in MODEL},
-        "parameters": {name: asdict(parameter) for name, parameter in plan.parameters.items()},
+        "parameters": parameters,
         "metrics": [metric.to_json() for metric in metrics.values()],
-        "claims": [judgement.to_json() for judgement in judge(plan.claims, metrics, plan.profile)],
+        "claims": [judgement.to_json() for judgement in judged],
         "figures": figures,
         "data": data,
         "executed": executed.keep(folder, figures),
@@ -72,11 +74,16 @@ def build_record(plan: Plan, folder: Path, reported: Mapping[str, Any], started:
     return json.loads(dump_json(record | {"signature": signature(record)}))  # as any reader will find it
 
 
+def chosen(parameters: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The parameters of a record that somebody chose."""
+    return [name for name, parameter in parameters.items() if parameter["origin"] == "command line"]
+
+
 def signature(record: Mapping[str, Any]) -> str:
     """One line to paste beside a number: enough to tell two numbers apart before arguing about them."""
     origin, model = record["provenance"], record["model"]
     pin = model["sha256"] or model["revision"]
-    changed = {name: p["value"] for name, p in record["parameters"].items() if p["origin"] == "command line"}
+    changed = {name: record["parameters"][name]["value"] for name in chosen(record["parameters"])}
     parts = {
         "repro": record["paper"],
         "nb": origin["notebook_sha256"][:6],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from picks.run import provenance
-from picks.run.record import FILES, read
+from picks.run.record import FILES, chosen, read
 from picks.run.reproductions import find
 from reproductions.common.claims import Claim, ClaimError, load_claims
 from reproductions.common.errors import UserError
@@ -59,7 +59,7 @@ def judge_again(root: Path, paths: Sequence[Path]) -> int:
         record = read(path)
         file = find(root, record["reproduction"]).file
         metrics = {fields["name"]: Metric.from_json(fields) for fields in record["metrics"]}
-        judged = judge(load_claims(file), metrics, record["profile"])
+        judged = judge(load_claims(file), metrics, record["profile"], chosen=bool(chosen(record["parameters"])))
         again = {"commit": provenance.commit(root), "claims_sha256": sha256(file)}
         claims = [judgement.to_json() for judgement in judged]
         write_json(path, record | {"claims": claims, "provenance": record["provenance"] | {"judged_again": again}})
@@ -76,7 +76,7 @@ def record_faults(record: Mapping[str, Any], path: Path) -> Iterator[str]:
         metrics = {fields["name"]: Metric.from_json(fields) for fields in record["metrics"]}
         yield from (fault for metric in metrics.values() for fault in _metric_faults(metric))
         for judgement in record["claims"]:
-            yield from _claim_faults(judgement, metrics, record["profile"])
+            yield from _claim_faults(judgement, metrics, record)
         files = (entry for kind in FILES for entry in record.get(kind, []))
         yield from (fault for entry in files for fault in _file(entry, path.parent))
     except (KeyError, TypeError, ValueError, AttributeError, ClaimError) as error:
@@ -91,9 +91,11 @@ def _metric_faults(metric: Metric) -> Iterator[str]:
             yield f"{metric.name}: its {field} is recorded as {recorded}, its units say {found}"
 
 
-def _claim_faults(recorded: Mapping[str, Any], metrics: Mapping[str, Metric], profile: str) -> Iterator[str]:
+def _claim_faults(
+    recorded: Mapping[str, Any], metrics: Mapping[str, Metric], record: Mapping[str, Any]
+) -> Iterator[str]:
     claim = Claim.from_json(recorded["claim"])
-    anew = judge_claim(claim, metrics, profile)
+    anew = judge_claim(claim, metrics, record["profile"], chosen=bool(chosen(record["parameters"])))
     for field in JUDGED:
         found = getattr(anew, field)
         if not _alike(recorded[field], found):
