@@ -32,7 +32,8 @@ BLANK = re.compile(r"\{(\w*)\}")
 class MetricSpec:
     """A metric declared before the run; `tolerance` is how far it may move from its record, and `why` says why.
 
-    mean_over: what its units are where it is a mean, such as relations.
+    mean_over: what its units are where it is a mean, such as relations. chaotic: whether its units are the outcome of
+    training, which rounding changes as other seeds do.
     """
 
     name: str
@@ -41,6 +42,7 @@ class MetricSpec:
     tolerance: float | None
     why: str
     mean_over: str = ""
+    chaotic: bool = False
 
     @property
     def unit_in_full(self) -> str:
@@ -52,14 +54,16 @@ def declared(file: Loaded) -> dict[str, MetricSpec]:
     """All metrics by name, in the order of the groups.
 
     Raises:
-        FileError: with the place, for a name twice, a name that is none, a blank that nothing fills, or a tolerance
-            without its reason.
+        FileError: with the place, for a name twice, a name that is none, a blank that nothing fills, a tolerance
+            without its reason, or what is chaotic without a tolerance.
     """
     specs: dict[str, MetricSpec] = {}
     for index, group in enumerate(file.content["metrics"]):
         where = ("metrics", index)
         if "tolerance" in group and "why" not in group:
             raise file.error("a tolerance needs its `why`: say what may move these numbers", *where)
+        if "chaotic" in group and "tolerance" not in group:
+            raise file.error("what is chaotic needs a `tolerance` too, for numbers whose units are all alike", *where)
         for template in group["titles"]:
             _check_blanks(file, template, index)
             for spec in _members(template, group, _over(file, group)):
@@ -78,7 +82,8 @@ def _over(file: Loaded, group: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def _members(template: str, group: Mapping[str, Any], over: Mapping[str, Mapping[str, str]]) -> Iterator[MetricSpec]:
     """What one line of a group stands for, each metric followed by its controls."""
     tolerance = group.get("tolerance")
-    shared = {key: group.get(key, "") for key in ("unit", "mean_over", "why")}
+    shared = {key: group[key] for key in ("unit", "mean_over", "chaotic") if key in group}
+    shared["why"] = group.get("why", "")
     used = [key for key in over if key in BLANK.findall(template)]
     for chosen in product(*(over[key] for key in used)):
         names = dict(zip(used, chosen, strict=True))

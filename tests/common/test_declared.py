@@ -60,6 +60,7 @@ def test_a_group_stands_for_all_its_members(tmp_path: Path) -> None:
     ("old", "new", "line", "why"),
     [
         ("    why: bits flip\n", "", 7, "a tolerance needs its `why`"),
+        ("  - unit: p\n", "  - unit: p\n    chaotic: true\n", 16, "needs a `tolerance` too"),
         ('"r_{context}_{sign}"', '"r_{contxt}_{sign}"', 14, "nothing fills {contxt}"),
         ("scores, {context}", "scores, {place}", 14, "nothing fills {place}"),
         ('"r_{context}_{sign}"', '"r_{context}"', 14, "{sign} is in the title and not in the name"),

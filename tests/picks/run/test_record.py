@@ -16,11 +16,11 @@ import pytest
 from picks.run import provenance, record
 from picks.run.arguments import parse
 from picks.run.plan import Plan, make_plan
-from reproductions.common.claims import ClaimError
+from reproductions.common.claims import ClaimError, MetricSpec
 from reproductions.common.dictionaries import OwnAutoencoder, named
 from reproductions.common.errors import UserError
 from reproductions.common.files import dump_json, write_json
-from reproductions.common.metrics import Metric, missing, share_of
+from reproductions.common.metrics import Metric, mean_of, missing, share_of
 from tests.fixtures import house
 
 HEADS = share_of("heads", 51, 60, (0.8, 0.85, 0.9))
@@ -241,6 +241,25 @@ def test_a_number_without_a_tolerance_is_not_compared(root: Path, folder: Path) 
     plan = _plan(root)
     built, other = _build(plan, folder), _build(plan, folder, HEADS, share_of("fair", 24, 60))
     assert record.compare(other, built, plan.claims.metrics) == []
+
+
+@pytest.mark.parametrize(("gap", "told"), [(0.3, False), (0.4, True)])
+def test_numbers_of_chaotic_training_may_move_as_far_as_other_draws(gap: float, told: bool) -> None:
+    """Intervals reach .12 to either side of these means: two draws are .33 apart less than once in a thousand times."""
+    units = [0.1, 0.3, 0.2, 0.4, 0.5, 0.1, 0.3, 0.2]
+    recorded, found = (
+        {"claims": [], "metrics": [mean_of("drop", [unit + by for unit in units]).to_json()]} for by in (0, gap)
+    )
+    spec = MetricSpec("drop", "Drop", "nats", tolerance=0.05, why="training", mean_over="seeds", chaotic=True)
+    assert bool(record.compare(found, recorded, {"drop": spec})) == told
+    assert record.compare(found, recorded, {"drop": replace(spec, chaotic=False)})
+
+
+def test_numbers_of_chaotic_training_without_an_interval_keep_to_their_tolerance() -> None:
+    spec = MetricSpec("drop", "Drop", "nats", tolerance=0.05, why="training", chaotic=True)
+    recorded, near, far = ({"claims": [], "metrics": [{"name": "drop", "value": value}]} for value in (0.2, 0.24, 0.3))
+    assert record.compare(near, recorded, {"drop": spec}) == []
+    assert record.compare(far, recorded, {"drop": spec})
 
 
 def test_a_worse_verdict_has_fallen_and_a_better_one_has_changed(root: Path, folder: Path) -> None:

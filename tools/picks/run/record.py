@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -135,7 +136,12 @@ def comparable(run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
 
 
 def compare(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[str, MetricSpec]) -> list[Change]:
-    """What has changed since a run was recorded: verdicts, and metrics that left their tolerance."""
+    """What has changed since a run was recorded: verdicts, and metrics that left their tolerance.
+
+    Where training is chaotic, numbers of another processor are as good as drawn anew: they have left it once they also
+    lie further apart than twice the 95 % half-width of the difference of two such draws, as one pair in a thousand
+    would at most.
+    """
     verdicts = {claim["claim"]["id"]: claim["verdict"] for claim in run["claims"]}
     before = {claim["claim"]["id"]: claim["verdict"] for claim in record["claims"]}
     fallen = [
@@ -143,20 +149,20 @@ def compare(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[st
         for name, old in before.items()
         if name in verdicts and verdicts[name] != old
     ]
-    values, old_values = _values(run), _values(record)
+    metrics, old_metrics = _metrics(run), _metrics(record)
     moved = [
-        Change(name, _number(old), _number(values[name]))
-        for name, old in old_values.items()
-        if name in values and name in specs and not _within(values[name], old, specs[name].tolerance)
+        Change(name, _number(old["value"]), _number(metrics[name]["value"]))
+        for name, old in old_metrics.items()
+        if name in metrics and name in specs and not _within(metrics[name], old, specs[name])
     ]
     return fallen + moved
 
 
 def found_again(run: Mapping[str, Any], record: Mapping[str, Any], specs: Mapping[str, MetricSpec]) -> bool:
     """Whether a run asked the same as a record, and found each of its numbers there, within its tolerance."""
-    if not comparable(run, record) or not _values(run).keys() <= _values(record).keys():
+    if not comparable(run, record) or not _metrics(run).keys() <= _metrics(record).keys():
         return False
-    return not [change for change in compare(run, record, specs) if change.subject in _values(run)]
+    return not [change for change in compare(run, record, specs) if change.subject in _metrics(run)]
 
 
 def keep(record: Mapping[str, Any], folder: Path, results: Path) -> list[Path]:
@@ -322,16 +328,22 @@ def _asked(run: Mapping[str, Any]) -> tuple[Any, ...]:
     return run["profile"], run["model"]["name"], values
 
 
-def _values(run: Mapping[str, Any]) -> dict[str, float | None]:
-    return {metric["name"]: metric["value"] for metric in run["metrics"]}
+def _metrics(run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {metric["name"]: metric for metric in run["metrics"]}
 
 
-def _within(value: float | None, recorded: float | None, tolerance: float | None) -> bool:
-    if tolerance is None:
+def _within(metric: Mapping[str, Any], recorded: Mapping[str, Any], spec: MetricSpec) -> bool:
+    if spec.tolerance is None:
         return True
-    if value is None or recorded is None:
-        return value is recorded
-    return abs(value - recorded) <= tolerance
+    if metric["value"] is None or recorded["value"] is None:
+        return metric["value"] is recorded["value"]
+    redrawn = 2 * math.hypot(_half_width(metric), _half_width(recorded)) if spec.chaotic else 0
+    return abs(metric["value"] - recorded["value"]) <= max(spec.tolerance, redrawn)
+
+
+def _half_width(metric: Mapping[str, Any]) -> float:
+    low, high = metric.get("interval") or (0, 0)
+    return (high - low) / 2
 
 
 def _number(value: float | None) -> str:
