@@ -56,9 +56,9 @@ def test_every_activation_is_there_once_and_no_other(model, tokens, fired):
         .flatten(0, 1)
     )
     dense = torch.zeros_like(codes).index_put((fired.place, fired.latent), fired.value, accumulate=True)
-    torch.testing.assert_close(dense, codes)
+    torch.testing.assert_close(dense, codes, atol=1e-4, rtol=1e-4)  # two passes, each rounded its own way
     torch.testing.assert_close(fired.rates, (codes > 0).float().mean(0))
-    torch.testing.assert_close(fired.largest, codes.amax(0))
+    torch.testing.assert_close(fired.largest, codes.amax(0), atol=1e-4, rtol=1e-4)
     assert fired.rates.sum() == pytest.approx(4.0)
 
 
