@@ -40,7 +40,7 @@ class MetricSpec:
     title: str
     unit: str
     tolerance: float | None
-    why: str
+    why: str = ""
     mean_over: str = ""
     chaotic: bool = False
 
@@ -82,8 +82,7 @@ def _over(file: Loaded, group: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def _members(template: str, group: Mapping[str, Any], over: Mapping[str, Mapping[str, str]]) -> Iterator[MetricSpec]:
     """What one line of a group stands for, each metric followed by its controls."""
     tolerance = group.get("tolerance")
-    shared = {key: group[key] for key in ("unit", "mean_over", "chaotic") if key in group}
-    shared["why"] = group.get("why", "")
+    shared = {key: group[key] for key in ("unit", "why", "mean_over", "chaotic") if key in group}
     used = [key for key in over if key in BLANK.findall(template)]
     for chosen in product(*(over[key] for key in used)):
         names = dict(zip(used, chosen, strict=True))
