@@ -255,6 +255,16 @@ def test_numbers_of_chaotic_training_may_move_as_far_as_other_draws(gap: float, 
     assert record.compare(found, recorded, {"drop": replace(spec, chaotic=False)})
 
 
+def test_another_draw_of_chaotic_training_vouches_for_nothing(root: Path, folder: Path) -> None:
+    plan = _plan(root)
+    recorded = _build(plan, folder, mean_of("heads", [0.8, 0.9, 0.7, 0.8]), FAIR)
+    redrawn = _build(plan, folder, mean_of("heads", [0.9, 0.9, 0.8, 0.8]), FAIR)
+    specs = {name: replace(spec, chaotic=True) for name, spec in plan.claims.metrics.items()}
+    assert [change for change in record.compare(redrawn, recorded, specs) if change.subject == "heads"] == []
+    assert record.found_again(recorded, recorded, specs)
+    assert not record.found_again(redrawn, recorded, specs)
+
+
 def test_numbers_of_chaotic_training_without_an_interval_keep_to_their_tolerance() -> None:
     spec = MetricSpec("drop", "Drop", "nats", tolerance=0.05, why="training", chaotic=True)
     recorded, near, far = ({"claims": [], "metrics": [{"name": "drop", "value": value}]} for value in (0.2, 0.24, 0.3))
